@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
 from typing import Protocol
@@ -36,7 +36,9 @@ DAMAGED = GaugeMetricFamily("semsearch_index_damaged_indexes", "Indexes that can
 DAMAGES = Counter("semsearch_index_damages", "Damages found in indexes, of which most are repaired at once.")
 
 MERGES_RUNNING = Gauge("semsearch_index_merges_running", "Merges that are running.")
-MERGES = Counter("semsearch_index_merges", "Merges that ended, by how.", ["outcome"])
+MERGES = Counter(
+    "semsearch_index_merges", "Merges by how they ended: done, failed, or stopped with their index.", ["outcome"]
+)
 MERGE_SECONDS = Histogram(
     "semsearch_index_merge_seconds",
     "Seconds that a merge took.",
@@ -64,13 +66,15 @@ def measured(catalog: Indexes) -> Iterator[None]:
 
 
 @contextmanager
-def merging() -> Iterator[None]:
-    """Count and time a merge."""
-    outcome = "failed"
+def merging(is_closed: Callable[[], bool]) -> Iterator[None]:
+    """Count and time a merge. Whatever error ends it once its index is closed, it was stopped and did not fail."""
+    outcome = "done"
     try:
         with MERGES_RUNNING.track_inprogress(), MERGE_SECONDS.time():
             yield
-        outcome = "done"
+    except BaseException:
+        outcome = "stopped" if is_closed() else "failed"
+        raise
     finally:
         MERGES.labels(outcome).inc()
 

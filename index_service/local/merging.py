@@ -225,7 +225,7 @@ class Merger:
         self._check_open()
         started = time.monotonic()
         added = []
-        with metrics.merging(), storage_errors(self._folder):
+        with metrics.merging(lambda: self._closed), storage_errors(self._folder):
             if chosen.row_count:
                 added = [write_segment(self._folder, self._kind, self._engine, chosen.parts, progress)]
             folded = {segment.name for segment in chosen.segments}

@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+import threading
+from pathlib import Path
+
 import pytest
 from prometheus_client import REGISTRY
 
-from index_service import metrics
-from index_service.definition import IndexDefinition
+from index_service.definition import EngineKind, IndexDefinition
+from index_service.errors import BuildFailed, StorageFull
+from index_service.local.catalog import open_catalog
 from index_service.local.store import STORE_FILE
 from index_service.metrics import measured
-from tests.unit.index_service.conftest import OpenCatalog, fill
+from tests.unit.index_service.conftest import NEVER, OpenCatalog, fill
+from tests.unit.index_service.test_merging import PausedEngine
 
 
 def value(name: str, **labels: str) -> float | None:
@@ -37,8 +42,39 @@ def test_a_damaged_index_is_counted(open_data: OpenCatalog) -> None:
         assert value("damaged_indexes") == 1
 
 
-def test_a_merge_that_fails_is_counted() -> None:
-    failed = value("merges_total", outcome="failed") or 0
-    with pytest.raises(OSError, match="full"), metrics.merging():
-        raise OSError("full")
-    assert value("merges_total", outcome="failed") == failed + 1
+def merge_counts() -> dict[str, float]:
+    return {outcome: value("merges_total", outcome=outcome) or 0 for outcome in ("done", "failed", "stopped")}
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), BuildFailed("no")])
+def test_a_merge_that_fails_is_counted(data_folder: Path, error: Exception) -> None:
+    def fail() -> None:
+        raise error
+
+    before = merge_counts()
+    with open_catalog(data_folder, lambda _: PausedEngine(fail), NEVER) as catalog:
+        index = catalog.create(IndexDefinition("birds", 4, "model", engine=EngineKind.EXACT))
+        fill(index, 20)
+        with pytest.raises((StorageFull, BuildFailed)):
+            index.optimize(lambda _done, _total: None).result(30)
+    assert merge_counts() == before | {"failed": before["failed"] + 1}
+
+
+@pytest.mark.parametrize("moment", ["during", "after"])
+def test_a_merge_whose_index_is_deleted_did_not_fail(data_folder: Path, moment: str) -> None:
+    reached, release = threading.Event(), threading.Event()
+
+    def pause() -> None:
+        reached.set()
+        assert release.wait(30)
+
+    before = merge_counts()
+    with open_catalog(data_folder, lambda _: PausedEngine(**{moment: pause}), NEVER) as catalog:
+        index = catalog.create(IndexDefinition("birds", 4, "model", engine=EngineKind.EXACT))
+        fill(index, 20)
+        merge = index.optimize(lambda _done, _total: None)
+        assert reached.wait(30)
+        catalog.delete("birds")
+        release.set()
+        assert merge.exception(30)
+    assert merge_counts() == before | {"stopped": before["stopped"] + 1}
