@@ -39,6 +39,8 @@ MERGES_RUNNING = Gauge("semsearch_index_merges_running", "Merges that are runnin
 MERGES = Counter(
     "semsearch_index_merges", "Merges by how they ended: done, failed, or stopped with their index.", ["outcome"]
 )
+for _outcome in ("done", "failed", "stopped"):
+    MERGES.labels(_outcome)  # at 0 from the start: Prometheus sees no increase in a series that begins with a failure
 MERGE_SECONDS = Histogram(
     "semsearch_index_merge_seconds",
     "Seconds that a merge took.",

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -40,6 +42,23 @@ def test_a_damaged_index_is_counted(open_data: OpenCatalog) -> None:
     (folder / STORE_FILE).write_bytes(b"not a database")
     with measured(open_data()):
         assert value("damaged_indexes") == 1
+
+
+def test_a_process_begins_with_no_merges_of_every_outcome() -> None:
+    """The increase of a series that first appears with its first failure would be 0."""
+    process = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import index_service.metrics, prometheus_client as p; print(p.generate_latest().decode())",
+        ],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    for outcome in ("done", "failed", "stopped"):
+        assert f'semsearch_index_merges_total{{outcome="{outcome}"}} 0.0' in process.stdout.splitlines()
+    assert "semsearch_index_damages_total 0.0" in process.stdout.splitlines()
 
 
 def merge_counts() -> dict[str, float]:
