@@ -75,7 +75,7 @@ class Server:
         if self.token and not self.tls and not is_this_machine(self.address):
             raise InvalidRequest(
                 f"The token would travel to {self.address} unencrypted, where others can read it.",
-                hint="Connect with tls=True, or through a tunnel that ends on this machine.",
+                hint="Encrypt the connection (tls=True, or --tls), or use a tunnel that ends on this machine.",
             )
 
     def credentials(self) -> grpc.ChannelCredentials | None:

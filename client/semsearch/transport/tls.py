@@ -33,12 +33,20 @@ class Tls:
     key: Path | bytes | None = field(default=None, repr=False)
     server_name: str = ""
 
+    def __post_init__(self) -> None:
+        if (self.certificate is None) != (self.key is None):
+            raise InvalidRequest(
+                "A certificate and its key go together, but only one of them is given.",
+                hint=f"Give both, for example with {CERTIFICATE_VARIABLE} and {KEY_VARIABLE}, or neither.",
+            )
+
     def credentials(self) -> grpc.ChannelCredentials:
         """Return the credentials of a channel.
 
         Raises:
-            InvalidRequest: A file cannot be read.
+            InvalidRequest: A file cannot be used.
         """
+        self.context()  # gRPC would take whatever it gets, and fail later as if there were no server
         return grpc.ssl_channel_credentials(
             _pem(self.roots, "roots"), _pem(self.key, "key"), _pem(self.certificate, "certificate")
         )
@@ -51,11 +59,20 @@ class Tls:
         """
         roots = _pem(self.roots, "roots")
         try:
-            context = ssl.create_default_context(cadata=roots.decode("ascii") if roots else None)
-            if isinstance(self.certificate, Path) and isinstance(self.key, Path):
-                context.load_cert_chain(self.certificate, self.key, password="")
+            context = ssl.create_default_context(cadata=None if roots is None else roots.decode("ascii"))
         except (OSError, ValueError) as error:
-            raise InvalidRequest(f"{self} cannot be used: {error}.") from error
+            raise InvalidRequest(f"{_name(self.roots, 'roots')} has no certificates in PEM.") from error
+        if isinstance(self.certificate, Path) and isinstance(self.key, Path):
+            _pem(self.certificate, "certificate")
+            _pem(self.key, "key")
+            try:
+                context.load_cert_chain(self.certificate, self.key, password="")
+            except (OSError, ValueError) as error:
+                if isinstance(error, ssl.SSLError) and error.reason == "KEY_VALUES_MISMATCH":
+                    problem = f"The key in {self.key} is not the key of the certificate in {self.certificate}."
+                else:
+                    problem = f"{self.certificate} is not a certificate in PEM, or {self.key} not its key in PEM."
+                raise InvalidRequest(problem) from error
         return context
 
 
@@ -78,4 +95,8 @@ def _pem(given: Path | bytes | None, name: str) -> bytes | None:
     try:
         return Path(given).read_bytes()
     except OSError as error:
-        raise InvalidRequest(f"Tls({name}=…): {given} cannot be read: {error.strerror}.") from error
+        raise InvalidRequest(f"{_name(given, name)} cannot be read: {error.strerror}.") from error
+
+
+def _name(given: Path | bytes | None, name: str) -> str:
+    return f"Tls({name}=…): {given}" if isinstance(given, Path) else f"Tls({name}=…)"

@@ -55,6 +55,49 @@ def test_a_token_travels_encrypted(kind: str, script: ScriptedServer, encrypted:
         ask(kind, encrypted, lambda client: client.get_model(), tls=True)
 
 
+@pytest.mark.parametrize("given", ["certificate", "key"])
+def test_a_certificate_without_its_key_is_refused(given: str, pem: tuple[Path, Path]) -> None:
+    with pytest.raises(InvalidRequest, match="go together"):
+        Tls(**{given: pem[0]})
+
+
+def test_variables_that_name_a_certificate_without_its_key_are_refused(
+    pem: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SEMSEARCH_CLIENT_TLS_CERT", str(pem[0]))
+    with pytest.raises(InvalidRequest, match="go together"):
+        Client("127.0.0.1:1")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("broken", "said"),
+    [
+        ("roots", r"roots.pem has no certificates in PEM"),
+        ("certificate", r"certificate.pem is not a certificate in PEM"),
+        ("key", r"The key in .*key.pem is not the key of the certificate in .*certificate.pem"),
+        ("missing", r"missing.pem cannot be read"),
+    ],
+)
+def test_files_that_cannot_be_used_are_named_before_anything_is_sent(
+    kind: str, broken: str, said: str, pem: tuple[Path, Path], tmp_path: Path
+) -> None:
+    roots, certificate, key = (tmp_path / f"{name}.pem" for name in ("roots", "certificate", "key"))
+    shutil.copy(pem[0], roots)
+    shutil.copy(pem[0], certificate)
+    shutil.copy(pem[1], key)
+    match broken:
+        case "key":
+            another = ["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", key]
+            subprocess.run(another, check=True, capture_output=True)
+        case "missing":
+            key = tmp_path / "missing.pem"
+        case _:
+            (tmp_path / f"{broken}.pem").write_text("this is no PEM")
+    with pytest.raises(InvalidRequest, match=said):
+        ask(kind, "127.0.0.1:1", lambda client: client.get_model(), tls=Tls(roots, certificate, key))
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_token_may_change_and_stay_on_this_machine(kind: str, script: ScriptedServer) -> None:
     tokens = iter("abc")
