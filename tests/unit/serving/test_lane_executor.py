@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,6 +14,10 @@ from serving import lanes
 from serving.lane_executor import LaneExecutor
 
 DEADLINE = 10.0
+
+
+class Picture:
+    """What work is done on."""
 
 
 @contextmanager
@@ -52,6 +57,26 @@ async def test_work_whose_caller_is_gone_is_not_begun() -> None:
         async with asyncio.timeout(DEADLINE):
             await stays
     assert done == ["stays"]
+
+
+async def test_what_a_caller_that_is_gone_handed_over_is_forgotten_while_the_threads_are_busy() -> None:
+    picture = Picture()
+    kept = weakref.ref(picture)
+    with held() as (executor, _):
+        gone = asyncio.get_running_loop().run_in_executor(executor, id, picture)
+        del picture
+        gone.cancel()
+        async with asyncio.timeout(DEADLINE):
+            while kept() is not None:  # noqa: ASYNC110 — nothing else shows it
+                await asyncio.sleep(0)
+
+
+def test_work_that_waits_is_cancelled_at_shutdown_if_so_asked() -> None:
+    with held() as (executor, go):
+        waits = executor.submit(int)
+        executor.shutdown(wait=False, cancel_futures=True)
+        assert waits.cancelled()
+        go.set()
 
 
 def test_an_error_is_raised_where_the_result_is_asked_for() -> None:
