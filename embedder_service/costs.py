@@ -8,7 +8,8 @@ from typing import Any
 from semsearch.embedder.v1 import embedder_service_pb2 as pb
 from semsearch.v1 import limits_service_pb2
 
-from serving.quotas.costs import Cost, costs_of, free
+from embedder_service import translate
+from serving.quotas.costs import Cost, costs_of, free, of_each
 from serving.quotas.quota import Kind
 
 _LIMITS = limits_service_pb2.DESCRIPTOR.services_by_name["LimitsService"]
@@ -16,7 +17,7 @@ _SERVICE = pb.DESCRIPTOR.services_by_name["EmbedderService"]
 
 
 def _images(request: pb.EmbedImagesRequest) -> Mapping[Kind, int]:
-    return {Kind.EMBED: max(1, len(request.images))}
+    return {Kind.EMBED: of_each(len(request.images), translate.MAX_IMAGES)}
 
 
 def _image(_: Any) -> Mapping[Kind, int]:
@@ -24,7 +25,7 @@ def _image(_: Any) -> Mapping[Kind, int]:
 
 
 def _texts(request: pb.EmbedTextRequest) -> Mapping[Kind, int]:
-    return {Kind.READ: max(1, len(request.queries))}
+    return {Kind.READ: of_each(len(request.queries), translate.MAX_QUERIES)}
 
 
 COSTS: Mapping[str, Cost] = costs_of(

@@ -13,7 +13,8 @@ from semsearch.v1 import (
     search_service_pb2,
 )
 
-from serving.quotas.costs import Cost, costs_of, free
+from gateway.api import gallery_servicer, translate
+from serving.quotas.costs import Cost, costs_of, free, of_each
 from serving.quotas.quota import Kind
 
 _FILES = (
@@ -30,7 +31,7 @@ _SEARCH = "semsearch.v1.SearchService"
 
 def _searched(request: search_service_pb2.SearchByImageRequest) -> Mapping[Kind, int]:
     pictures = bool(request.content) + sum(bool(image.content) for image in request.images)
-    return {Kind.READ: 1, Kind.EMBED: pictures} if pictures else {Kind.READ: 1}
+    return {Kind.READ: 1, Kind.EMBED: of_each(pictures, translate.MAX_IMAGES)} if pictures else {Kind.READ: 1}
 
 
 def _counted(request: search_service_pb2.CountMatchesRequest) -> Mapping[Kind, int]:
@@ -47,12 +48,12 @@ def _uploaded(message: gallery_service_pb2.IndexImagesRequest) -> Mapping[Kind, 
 
 
 def _batch(request: gallery_service_pb2.BatchIndexImagesRequest) -> Mapping[Kind, int]:
-    images = max(1, len(request.images))
+    images = of_each(len(request.images), gallery_servicer.MAX_BATCH_IMAGES)
     return {Kind.WRITE: images, Kind.EMBED: images}
 
 
 def _deleted(request: gallery_service_pb2.DeleteImagesRequest) -> Mapping[Kind, int]:
-    return {Kind.WRITE: max(1, len(request.ids))}
+    return {Kind.WRITE: of_each(len(request.ids), gallery_servicer.MAX_DELETED_IDS)}
 
 
 COSTS: Mapping[str, Cost] = costs_of(

@@ -8,7 +8,8 @@ from semsearch.index.v1 import coordination_service_pb2
 from semsearch.index.v1 import index_service_pb2 as pb
 from semsearch.v1 import limits_service_pb2
 
-from serving.quotas.costs import Cost, costs_of, free
+from index_service.api.translate import items, searches
+from serving.quotas.costs import Cost, costs_of, free, of_each
 from serving.quotas.quota import Kind
 
 _LIMITS = limits_service_pb2.DESCRIPTOR.services_by_name["LimitsService"]
@@ -17,15 +18,15 @@ _COORDINATION = coordination_service_pb2.DESCRIPTOR.services_by_name["Coordinati
 
 
 def _upserted(message: pb.UpsertItemsRequest) -> Mapping[Kind, int]:
-    return {Kind.WRITE: max(1, len(message.items))}
+    return {Kind.WRITE: of_each(len(message.items), items.MAX_BATCH)}
 
 
 def _deleted(request: pb.DeleteItemsRequest) -> Mapping[Kind, int]:
-    return {Kind.WRITE: max(1, len(request.ids))}
+    return {Kind.WRITE: of_each(len(request.ids), items.MAX_BATCH)}
 
 
 def _searched(request: pb.SearchRequest) -> Mapping[Kind, int]:
-    return {Kind.READ: max(1, len(request.queries))}
+    return {Kind.READ: of_each(len(request.queries), searches.MAX_QUERIES)}
 
 
 COSTS: Mapping[str, Cost] = costs_of(

@@ -33,6 +33,14 @@ def free(_: Any) -> Mapping[Kind, int]:
     return {}
 
 
+def of_each(count: int, most: int) -> int:
+    """Return the units of a request for `count` things, of which it may have 1 to `most`.
+
+    One that has more is refused, so it must not cost more than one that is answered.
+    """
+    return min(max(1, count), most)
+
+
 def costs_of(services: Iterable[ServiceDescriptor], others: Mapping[str, Cost]) -> Mapping[str, Cost]:
     """Return the costs of all methods of services, by "package.Service/Method"; `others` has those that differ."""
     usual = {

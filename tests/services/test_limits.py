@@ -135,6 +135,17 @@ def test_quotas_and_the_log_level_change_while_the_gateway_runs(suite: Suite) ->
     suite.read()
 
 
+def test_a_deletion_that_is_refused_for_its_length_does_not_use_up_the_day(suite: Suite) -> None:
+    suite.live.write_text('[gateway]\nwrite_quota = "2000/day"')
+    until(lambda: suite.ask().quotas[1].per_day == 2_000)
+    with pytest.raises(grpc.RpcError) as refused:
+        suite.gallery.DeleteImages(gallery_service_pb2.DeleteImagesRequest(ids=["a"] * 150_000), timeout=DEADLINE)
+    assert Refusal.of(refused.value).code is grpc.StatusCode.INVALID_ARGUMENT
+    assert suite.ask().quotas[1].used_today == 1_000
+    suite.live.write_text("")
+    until(lambda: suite.ask().quotas[1].per_day == 0)
+
+
 def test_grpc_connections_beyond_the_limit_are_closed_and_the_others_go_on(suite: Suite) -> None:
     suite.ask()
     host, _, port = suite.gateway.address.rpartition(":")

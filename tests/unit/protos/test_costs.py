@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -66,3 +67,60 @@ def test_every_rpc_has_a_cost() -> None:
 )
 def test_the_cost_of_a_request(method: str, request_: Any, cost: dict[str, int]) -> None:
     assert COSTS[f"semsearch.{method}"](request_) == cost
+
+
+@pytest.mark.parametrize(
+    ("method", "request_of", "most"),
+    [
+        (
+            "v1.SearchService/SearchByImage",
+            lambda count: search.SearchByImageRequest(images=[{"content": b"a"}] * count),
+            {"read": 1, "embed": 16},
+        ),
+        (
+            "v1.SearchService/CountMatches",
+            lambda count: search.CountMatchesRequest(by_image={"images": [{"content": b"a"}] * count}),
+            {"read": 1, "embed": 16},
+        ),
+        (
+            "v1.GalleryService/BatchIndexImages",
+            lambda count: gallery.BatchIndexImagesRequest(images=[{}] * count),
+            {"write": 100, "embed": 100},
+        ),
+        (
+            "v1.GalleryService/DeleteImages",
+            lambda count: gallery.DeleteImagesRequest(ids=["a"] * count),
+            {"write": 1_000},
+        ),
+        (
+            "embedder.v1.EmbedderService/EmbedImages",
+            lambda count: embedder.EmbedImagesRequest(images=[{}] * count),
+            {"embed": 256},
+        ),
+        (
+            "embedder.v1.EmbedderService/EmbedText",
+            lambda count: embedder.EmbedTextRequest(queries=[{}] * count),
+            {"read": 1_000},
+        ),
+        (
+            "index.v1.IndexService/UpsertItems",
+            lambda count: index.UpsertItemsRequest(items=[{}] * count),
+            {"write": 5_000},
+        ),
+        (
+            "index.v1.IndexService/DeleteItems",
+            lambda count: index.DeleteItemsRequest(ids=["a"] * count),
+            {"write": 5_000},
+        ),
+        (
+            "index.v1.IndexService/Search",
+            lambda count: index.SearchRequest(queries=[{}] * count),
+            {"read": 1_000},
+        ),
+    ],
+)
+def test_a_request_that_is_refused_for_its_length_costs_as_much_as_the_longest_that_is_not(
+    method: str, request_of: Callable[[int], Any], most: dict[str, int]
+) -> None:
+    assert COSTS[f"semsearch.{method}"](request_of(max(most.values()))) == most
+    assert COSTS[f"semsearch.{method}"](request_of(100_000)) == most
