@@ -79,10 +79,9 @@ class Batcher:
         """Run batches until cancelled."""
         while True:
             await self._arrived.wait()
-            batch = self._next_batch()
-            if batch:
+            if batch := self._next_batch():
                 await self._run_batch(batch)
-            else:
+            elif not any(self._waiting.values()):  # else the callers of all whose turn it was are gone
                 self._arrived.clear()
 
     def _next_batch(self) -> list[_Entry]:

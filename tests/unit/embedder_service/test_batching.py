@@ -85,6 +85,23 @@ async def test_an_image_is_dropped_when_its_caller_is_gone() -> None:
     assert model.batches == [[1], [3]]
 
 
+@pytest.mark.parametrize("max_batch", [1, 2])
+async def test_an_interactive_image_is_answered_if_the_uploads_whose_turn_it_is_are_gone(max_batch: int) -> None:
+    model = HeldModel()
+    async with open_batcher(model, max_batch) as batcher:
+        first = start(batcher, *range(100, 100 + 3 * max_batch))
+        await model.wait_for_start()
+        with lanes.bulk():
+            gone = start(batcher, *range(max_batch))
+        search = start(batcher, 200)
+        model.release(2)
+        await finish(first[: 2 * max_batch])
+        for each in gone:
+            each.cancel()
+        model.release(2)
+        assert await finish([*first, *search]) == [*range(100, 100 + 3 * max_batch), 200]
+
+
 async def test_a_caller_leaving_during_a_batch_affects_no_other() -> None:
     model = HeldModel()
     async with open_batcher(model, max_batch=4) as batcher:
