@@ -12,7 +12,7 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
@@ -80,18 +80,22 @@ class QuotaGate:
     @asynccontextmanager
     async def keeping_counts(self) -> AsyncIterator[None]:
         """Exchange the counts of the day with the file, again and again, and at the end once more."""
-        task = asyncio.create_task(self._keep_counts())
+        ending = asyncio.Event()
+        task = asyncio.create_task(self._keep_counts(ending))
         try:
             yield
         finally:
-            task.cancel()
-            await asyncio.wait({task})
-            await self._exchange()
+            ending.set()
+            await task
 
-    async def _keep_counts(self) -> None:
-        while True:
+    async def _keep_counts(self, ending: asyncio.Event) -> None:
+        """Exchange until `ending`. An exchange cannot be stopped, so it is never cancelled: it would count twice."""
+        while not ending.is_set():
             await self._exchange()
-            await asyncio.sleep(_SECONDS_BETWEEN_EXCHANGES)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_SECONDS_BETWEEN_EXCHANGES):
+                    await ending.wait()
+        await self._exchange()
 
     async def _exchange(self) -> None:
         if not self.limiter.allowances.are_daily:
@@ -103,9 +107,6 @@ class QuotaGate:
         except (OSError, sqlite3.Error) as error:
             days.put_back(day, added)
             self._storing.failed(error, expected=True)
-        except asyncio.CancelledError:
-            days.put_back(day, added)
-            raise
         else:
             days.replace(day, stored)
             self._storing.succeeded()

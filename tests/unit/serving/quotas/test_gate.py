@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +138,24 @@ async def test_what_was_used_today_survives_a_restart(tmp_path: Path) -> None:
         await answer(b"1")
         with pytest.raises(grpc.aio.AioRpcError):
             await answer(b"1")
+
+
+async def test_what_is_being_stored_when_the_process_ends_counts_once(tmp_path: Path) -> None:
+    file = tmp_path / "test.sqlite"
+    limiter = Limiter(Allowances(Allowance(read=Quota.parse("1000/day"))))
+    limiter.take(Caller("ann", Role.READ), "", {Kind.READ: 100})
+    with closing(sqlite3.connect(file, isolation_level=None)) as other_process:
+        other_process.execute("BEGIN IMMEDIATE")
+        async with asyncio.timeout(DEADLINE), AsyncExitStack() as running:
+            await running.enter_async_context(QuotaGate(limiter, {}, file, {}).keeping_counts())
+            await until(lambda: not limiter.days._added)  # so the process is storing them
+            ending = asyncio.create_task(running.aclose())
+            for _ in range(5):
+                await asyncio.sleep(0)
+            other_process.execute("COMMIT")
+            await ending
+            await asyncio.get_running_loop().shutdown_default_executor()  # as at the end of a process
+        assert other_process.execute("SELECT caller, units FROM used").fetchall() == [("caller ann", 100)]
 
 
 async def test_streams_count_as_calls_in_progress(tmp_path: Path) -> None:
