@@ -12,8 +12,8 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-# A stream that had to wait longer ends.
-_LONGEST_WAIT_SECONDS = 60.0
+# How often a message that waits is checked again: its quota may be raised meanwhile, or be used up.
+_SECONDS_BETWEEN_CHECKS = 1.0
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Gate(Protocol):
 
 
 class NotYet(Exception):
-    """A call is refused for now, and admitted in `seconds`."""
+    """A call comes too early, and is admitted in `seconds`."""
 
     seconds: float
 
@@ -93,6 +93,4 @@ async def _admit(gate: Gate, call: Call, request: Any) -> None:
         try:
             return gate.check(call, request)
         except NotYet as refused:
-            if refused.seconds > _LONGEST_WAIT_SECONDS:
-                raise
-            await asyncio.sleep(refused.seconds)
+            await asyncio.sleep(min(refused.seconds, _SECONDS_BETWEEN_CHECKS))

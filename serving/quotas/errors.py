@@ -22,7 +22,7 @@ _COUNTED = {
 }
 
 
-class QuotaExceeded(NotYet):
+class QuotaExceeded(Exception):
     """A caller has used what it is allowed.
 
     Attributes:
@@ -40,8 +40,8 @@ class QuotaExceeded(NotYet):
         self.seconds = seconds
 
 
-class RateExceeded(QuotaExceeded):
-    """A caller is too fast."""
+class RateExceeded(QuotaExceeded, NotYet):
+    """A caller is too fast; a stream waits."""
 
     def __init__(self, subject: str, kind: Kind, quota: Quota, seconds: float) -> None:
         units, period = quota.rate

@@ -116,6 +116,20 @@ async def test_a_stream_is_slowed_down_by_a_rate_and_ended_by_a_daily_quota(tmp_
         assert from_status(rpc_status.from_call(refused.value))[0] == "QUOTA_USED_UP"
 
 
+async def test_a_stream_waits_for_its_rate_however_long_and_goes_on_when_the_quota_is_raised(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with served(Allowance(write=Quota.parse("1/hour")), tmp_path) as (gate, _answer, count, _channel):
+        tries: list[Any] = []
+        take = gate.limiter.take
+        monkeypatch.setattr(gate.limiter, "take", lambda *message: (tries.append(message), take(*message))[1])
+        stream = asyncio.ensure_future(count(iter([b"1", b"1"])))
+        await until(lambda: len(tries) == 2 or stream.done())
+        assert not stream.done()
+        gate.limiter.allowances = Allowances()
+        assert await stream == b"2"
+
+
 async def test_a_call_that_a_busy_service_behind_refuses_costs_nothing(tmp_path: Path) -> None:
     async with served(Allowance(read=Quota.parse("1/hour, burst 2, 2/day")), tmp_path) as (*_, channel):
         behind = channel.unary_unary("/Test/Behind")
