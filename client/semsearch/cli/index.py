@@ -14,7 +14,7 @@ from semsearch.cli.folder_report import FolderReport
 from semsearch.cli.output import Output, counted
 from semsearch.cli.waiting import DEFAULT_PATIENCE, Patience
 from semsearch.client import DEFAULT_COLLECTION, DEFAULT_SERVER
-from semsearch.errors import SemsearchError
+from semsearch.errors import AccessDenied, SemsearchError
 from semsearch.folders.results import Outcome
 from semsearch.folders.sync import MayRemove
 
@@ -40,6 +40,8 @@ def index(
             server, folder, name, collection, exclude, output, force=force, reference=reference, patience=patience
         ) as sync:
             report.follow(sync, sync.run())
+    except AccessDenied:
+        raise  # which would end the same command in the same way
     except (KeyboardInterrupt, SemsearchError):
         _say_how_to_resume(report, output, again)
         raise
@@ -85,6 +87,8 @@ def sync(
             server, folder, name, collection, exclude, output, force=force, reference=reference, patience=patience
         ) as folder_sync:
             report.follow(folder_sync, folder_sync.run(may_remove))
+    except AccessDenied:
+        raise  # which would end the same command in the same way
     except (KeyboardInterrupt, SemsearchError):
         _say_how_to_resume(report, output, again)
         raise

@@ -10,7 +10,7 @@ import grpc
 from google.protobuf.message import Message
 from typing_extensions import override
 
-from semsearch.errors import SemsearchError
+from semsearch.errors import InvalidRequest, SemsearchError
 from semsearch.rpc_errors import from_rpc_error
 from semsearch.transport.calls import Call, rpc_of
 from semsearch.transport.methods import Method
@@ -26,6 +26,7 @@ class Connection:
 
     is_asynchronous: ClassVar[bool]
     channel: Any
+    _closed: Any  # an event, of asyncio or threading
 
     @override
     def __init_subclass__(cls) -> None:
@@ -46,7 +47,13 @@ class Connection:
         return f"{type(self).__name__}({self.server.address!r})"
 
     def _method(self, kind: str, request: type[Message]) -> Any:
-        """Return gRPC's callable for the RPC of a request; `kind` is for example "unary_stream"."""
+        """Return gRPC's callable for the RPC of a request; `kind` is for example "unary_stream".
+
+        Raises:
+            InvalidRequest: The client is closed.
+        """
+        if self._closed.is_set():
+            raise InvalidRequest("This client is closed.", hint="Make another one, or close it later.")
         method = self._methods.get((kind, request))
         if method is None:
             rpc = rpc_of(request)

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -166,7 +167,21 @@ def test_a_token_that_no_header_can_carry_is_refused(kind: str, token: str) -> N
 def test_a_token_and_a_key_are_never_shown() -> None:
     with Client("localhost:1", token="s3cret") as client:
         assert "s3cret" not in repr(client) + repr(client.server)
-    assert "s3cret" not in repr(Tls(key=b"s3cret"))
+    assert "s3cret" not in repr(Tls(certificate=b"", key=b"s3cret"))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_client_that_was_closed_says_so(kind: str) -> None:
+    def closed(client: Any) -> Any:
+        closing = client.close()
+        return client.get_model() if closing is None else _then(closing, client.get_model)
+
+    async def _then(closing: Any, call: Any) -> Any:
+        await closing
+        return await call()
+
+    with pytest.raises(InvalidRequest, match="This client is closed"):
+        ask(kind, "127.0.0.1:1", closed)
 
 
 def test_a_file_that_is_not_there_is_named() -> None:
