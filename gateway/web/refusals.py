@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, QueryParams
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import Scope
 
@@ -12,10 +12,12 @@ _UNARY = ("application/json", "application/proto")
 _STREAMED = ("application/connect+json", "application/connect+proto")
 _GRPC = "application/grpc"
 _GRPC_WEB = "application/grpc-web"
-_HOW_TO_CALL = "Send JSON with the header Content-Type: application/json.\n"
+_HOW_TO_CALL = "Send JSON with the header Content-Type: application/json."
+_HOW_TO_GET = "A GET has its request in the parameters `encoding`, which is json, and `message`. Or send it with POST."
+_METHODS = "Send the request with POST. Reads may be sent with GET."
 _HOW_TO_STREAM = (
     "This method streams: send messages in frames of the Connect protocol, with the header Content-Type: "
-    "application/connect+json.\n"
+    "application/connect+json."
 )
 _NO_GRPC = "This port speaks Connect and gRPC-Web. gRPC itself has a port of its own.\n"
 
@@ -30,10 +32,17 @@ def refusal(scope: Scope, streams: Mapping[str, bool]) -> Response | None:
         return _no_such_method(path, streams, content_type)
     if content_type.startswith(_GRPC) and not content_type.startswith(_GRPC_WEB):
         return PlainTextResponse(_NO_GRPC, 415)
+    if scope["method"] == "GET":
+        parameters = QueryParams(scope["query_string"])
+        return None if "message" in parameters and "encoding" in parameters else _refused(_HOW_TO_GET, 400)
+    if scope["method"] != "POST":
+        return _refused(_METHODS, 405, {"Allow": "GET, POST"})
     known = content_type.startswith(_GRPC_WEB) or content_type in (_STREAMED if streams[path] else _UNARY)
-    if known or scope["method"] != "POST":
-        return None
-    return PlainTextResponse(_HOW_TO_STREAM if streams[path] else _HOW_TO_CALL, 415)
+    return None if known else _refused(_HOW_TO_STREAM if streams[path] else _HOW_TO_CALL, 415)
+
+
+def _refused(message: str, status: int, headers: Mapping[str, str] | None = None) -> Response:
+    return JSONResponse({"code": "invalid_argument", "message": message}, status, headers)
 
 
 def _is_utf8(scope: Scope) -> bool:

@@ -127,6 +127,24 @@ async def test_a_server_that_shuts_down_says_so() -> None:
     assert (flag, end["error"]["details"][0]["debug"]["reason"]) == (2, "SHUTTING_DOWN")
 
 
+@pytest.mark.parametrize(
+    ("path", "method", "headers", "status", "said"),
+    [
+        (GET, "GET", {}, 400, "`message`"),
+        (GET, "DELETE", {}, 405, "with POST"),
+        (GET, "POST", {}, 415, "Content-Type: application/json"),
+        (PULL, "POST", {}, 415, "Content-Type: application/connect+json"),
+    ],
+)
+async def test_a_request_of_the_wrong_kind_is_told_what_to_send(
+    path: str, method: str, headers: dict[str, str], status: int, said: str
+) -> None:
+    async with serving() as (_, address):
+        answer = await exchange(address, path, headers, b"{}" if method == "POST" else b"", method=method)
+    assert (answer.status, answer.document["code"]) == (status, "invalid_argument")
+    assert said in answer.document["message"]
+
+
 async def test_work_stops_at_its_deadline() -> None:
     async with serving() as (servicer, address):
         answer = await exchange(address, GET, {**JSON, "Connect-Timeout-Ms": "100"}, b'{"id": "slow"}')
