@@ -6,7 +6,7 @@ GatewayError
 ├── BackupPlaceFull          a place of backups is full
 ├── BackupPlaceUnavailable   a place of backups does not answer
 ├── BackupNotFound
-├── BackupDamaged            a part of a backup is missing, or has another checksum
+├── BackupDamaged            a part of a backup is missing, has another checksum, or is malformed
 ├── BackupTooNew             a newer version made the backup
 ├── BackupUnderWay           another backup, restore or pruning is in progress
 ├── NotEmpty                 a backup can be restored only into an empty suite
@@ -66,12 +66,16 @@ class BackupNotFound(GatewayError):
 
 
 class BackupDamaged(GatewayError):
-    """A part of a backup is missing, or has another checksum."""
+    """A part of a backup is missing, has another checksum, or is `malformed`: its checksum is right, but not its text.
 
-    def __init__(self, key: str, what: str) -> None:
+    No damage makes an object malformed, so somebody changed the backup.
+    """
+
+    def __init__(self, key: str, what: str, *, malformed: bool = False) -> None:
+        problem = "is malformed: somebody changed the backup" if malformed else "is missing or has another checksum"
         super().__init__(
-            f"The backup is damaged: {key}, which is {what}, is missing or has another checksum. Nothing of it was "
-            "used. Restore another backup, or copy the object again from where it is whole."
+            f"The backup is damaged: {key}, which is {what}, {problem}. Nothing of it was used. Restore another "
+            f"backup{'' if malformed else ', or copy the object again from where it is whole'}."
         )
         self.key = key
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 
 from gateway.backups.errors import BackupDamaged
-from gateway.backups.manifest import Manifest, StoredObject, images_from_json, manifest_key, object_key, part_key
+from gateway.backups.manifest import Manifest, StoredObject, manifest_key, object_key, part_key
 from gateway.backups.place import BackupPlace
 from gateway.backups.progress import Stage, Tally, at_once
 from gateway.lease import Lease
@@ -27,15 +27,18 @@ async def verify(place: BackupPlace, manifest: Manifest, tally: Tally, damages: 
     """Compare all objects of a backup with their checksums; add up to `MAX_DAMAGES` problems to `damages`."""
     tally.stage, tally.bytes_total, tally.images_total = Stage.CHECKING, manifest.bytes, manifest.image_count
 
+    def report(error: BackupDamaged) -> None:
+        if len(damages) < MAX_DAMAGES:
+            damages.append(str(error))
+
     async def check(each: tuple[StoredObject, str]) -> None:
         try:
             await place.get(*each)
         except BackupDamaged as error:
-            if len(damages) < MAX_DAMAGES:
-                damages.append(str(error))
+            report(error)
         tally.count(each[0].size, copied=False)
 
-    await at_once(check, _objects(place, manifest, tally))
+    await at_once(check, _objects(place, manifest, tally, report))
 
 
 async def prune(place: BackupPlace, keep: int, lease: Lease) -> Pruned:
@@ -54,7 +57,7 @@ async def prune(place: BackupPlace, keep: int, lease: Lease) -> Pruned:
     parts: set[str] = set()
     for backup_id in ids[len(dropped) :]:
         _, manifest = await place.manifest(backup_id)
-        async for each, _ in _objects(place, manifest, Tally()):
+        async for each, _ in _objects(place, manifest, Tally(), _raise):
             objects.add(object_key(each.sha256))
         parts.update(part_key(part.items.sha256) for index in manifest.indexes for part in index.parts)
     await place.delete([manifest_key(each) for each in dropped], lease)
@@ -65,8 +68,14 @@ async def prune(place: BackupPlace, keep: int, lease: Lease) -> Pruned:
     return Pruned(dropped, len(unused), sum(unused.values()))
 
 
-async def _objects(place: BackupPlace, manifest: Manifest, tally: Tally) -> AsyncIterator[tuple[StoredObject, str]]:
-    """Yield the objects of a backup, and what each is."""
+def _raise(error: BackupDamaged) -> None:
+    raise error
+
+
+async def _objects(
+    place: BackupPlace, manifest: Manifest, tally: Tally, damaged: Callable[[BackupDamaged], None]
+) -> AsyncIterator[tuple[StoredObject, str]]:
+    """Yield the objects of a backup, and what each is; `damaged` is told of a list of images that cannot be read."""
     for model in manifest.models:
         for file in model.files:
             for piece in file.pieces:
@@ -76,13 +85,14 @@ async def _objects(place: BackupPlace, manifest: Manifest, tally: Tally) -> Asyn
             yield part.items, f"part of the index {index.name}"
             if part.images is None:
                 continue
-            yield part.images, f"a list of images of {index.name}"
+            what = f"a list of images of {index.name}"
             try:
-                images = images_from_json(await place.get(part.images, f"a list of images of {index.name}"))
-            except BackupDamaged:
-                if not tally.bytes_total:
-                    raise
-                continue  # reported as an object
+                images = await place.images(part.images, what)
+            except BackupDamaged as error:
+                damaged(error)
+                tally.count(part.images.size, copied=False)
+                continue
+            yield part.images, what
             for image in images:
                 tally.images_done += 1
                 if image.original is not None:

@@ -5,6 +5,9 @@
     backups/<id>.json           a manifest; its id ends with the beginning of its own SHA-256
 
 Several backups share a place and their objects. An object exists before what names it.
+
+Checksums show damage, and not who made a backup: whoever can write to the place can make one whose checksums are right.
+So what is read has only names that lead to objects of the place and to images.
 """
 
 from __future__ import annotations
@@ -13,8 +16,9 @@ import hashlib
 import re
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Annotated
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import StringConstraints, TypeAdapter, ValidationError
 
 from gateway.backups.errors import BackupDamaged, BackupTooNew
 
@@ -25,12 +29,15 @@ ID = re.compile(r"[0-9]{8}T[0-9]{6}\.[0-9]{3}Z-[0-9a-f]{12}")
 _DIGITS = 12
 _TIME = "%Y%m%dT%H%M%S.%f%z"
 
+# In lower-case hex.
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
 
 @dataclass(frozen=True)
 class StoredObject:
     """An object: the SHA-256 of its content, and its size in bytes."""
 
-    sha256: str
+    sha256: Sha256
     size: int
 
 
@@ -52,11 +59,18 @@ class SavedModel:
 
 @dataclass(frozen=True)
 class SavedImage:
-    """An image; what was kept elsewhere, or could not be read when the backup was made, is None."""
+    """An image; what was kept elsewhere, or could not be read when the backup was made, is None.
 
-    sha256: str
+    Its SHA-256 is that of its original.
+    """
+
+    sha256: Sha256
     original: StoredObject | None
     thumbnail: StoredObject | None
+
+    def __post_init__(self) -> None:
+        if self.original is not None and self.original.sha256 != self.sha256:
+            raise ValueError("the original is that of another image")
 
 
 @dataclass(frozen=True)
@@ -95,6 +109,14 @@ class Manifest:
     missing_images: int
 
 
+@dataclass(frozen=True)
+class _Format:
+    """What a manifest of every version says."""
+
+    format_version: int
+
+
+_FORMAT = TypeAdapter(_Format)
 _MANIFEST = TypeAdapter(Manifest)
 _IMAGES = TypeAdapter(tuple[SavedImage, ...])
 _OBJECT = TypeAdapter(StoredObject)
@@ -131,15 +153,18 @@ def manifest_from_json(backup_id: str, text: bytes) -> Manifest:
     """Read a manifest.
 
     Raises:
-        BackupDamaged: the text is not the one that the id names.
+        BackupDamaged: the text is not the one that the id names, or is malformed.
         BackupTooNew: it has a newer format.
     """
+    key, what = manifest_key(backup_id), f"the manifest of the backup {backup_id}"
     if hashlib.sha256(text).hexdigest()[:_DIGITS] != backup_id.rpartition("-")[2]:
-        raise BackupDamaged(manifest_key(backup_id), f"the manifest of the backup {backup_id}")
+        raise BackupDamaged(key, what)
     try:
+        if _FORMAT.validate_json(text).format_version > FORMAT_VERSION:
+            raise BackupTooNew(backup_id)
         return _MANIFEST.validate_json(text)
     except ValidationError as error:
-        raise BackupTooNew(backup_id) from error
+        raise BackupDamaged(key, what, malformed=True) from error
 
 
 def time_of(backup_id: str) -> datetime:
@@ -153,7 +178,7 @@ def images_to_json(images: tuple[SavedImage, ...]) -> bytes:
 
 
 def images_from_json(text: bytes) -> tuple[SavedImage, ...]:
-    """Read a list of images whose checksum is right."""
+    """Read a list of images; raises `ValueError` if it is malformed."""
     return _IMAGES.validate_json(text)
 
 

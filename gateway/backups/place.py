@@ -25,7 +25,9 @@ from gateway.backups.errors import (
 from gateway.backups.manifest import (
     ID,
     Manifest,
+    SavedImage,
     StoredObject,
+    images_from_json,
     manifest_from_json,
     manifest_key,
     manifest_to_json,
@@ -108,6 +110,18 @@ class BackupPlace:
         if digest != each.sha256:
             raise BackupDamaged(key, what)
         return content
+
+    async def images(self, each: StoredObject, what: str) -> Sequence[SavedImage]:
+        """Return a list of images; `what` names it in messages.
+
+        Raises:
+            BackupDamaged: it is missing, has another checksum, or is malformed.
+        """
+        text = await self.get(each, what)
+        try:
+            return await asyncio.to_thread(images_from_json, text)
+        except ValueError as error:
+            raise BackupDamaged(object_key(each.sha256), what, malformed=True) from error
 
     async def images_of(self, part: StoredObject) -> StoredObject | None:
         """Return the list of a part's images, if all of them were copied."""

@@ -18,7 +18,7 @@ from gateway.backends.embedding import Embedder
 from gateway.backends.refusals import IndexExists
 from gateway.backends.vector_index import IndexInfo, VectorIndex
 from gateway.backups.errors import NotEmpty, RestoreBegun
-from gateway.backups.manifest import Manifest, SavedImage, SavedIndex, SavedModel, images_from_json
+from gateway.backups.manifest import Manifest, SavedImage, SavedIndex, SavedModel
 from gateway.backups.place import BackupPlace
 from gateway.backups.progress import Stage, Tally, at_once, persistently
 from gateway.backups.restore_state import RestoreState
@@ -64,7 +64,7 @@ class Restoring:
         Raises:
             NotEmpty: the suite is not empty.
             RestoreBegun: another restore was interrupted here.
-            BackupDamaged: an object is missing or damaged; no alias was set.
+            BackupDamaged: an object is missing, damaged or malformed; no alias was set.
         """
         tally.backup_id = backup_id
         await persistently(lambda: self._run(place, backup_id, manifest, tally), tally)
@@ -125,7 +125,7 @@ class Restoring:
 
         for part in index.parts:
             if part.images is not None:
-                images = images_from_json(await place.get(part.images, f"a list of images of {index.name}"))
+                images = await place.images(part.images, f"a list of images of {index.name}")
                 await at_once(restore, _each(images))
 
     async def _restore_image(self, place: BackupPlace, image: SavedImage, tally: Tally) -> None:

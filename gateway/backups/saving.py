@@ -37,12 +37,11 @@ from gateway.backups.manifest import (
     SavedModel,
     SavedPart,
     StoredObject,
-    images_from_json,
     images_to_json,
 )
 from gateway.backups.place import BackupPlace
 from gateway.backups.progress import Stage, Tally, at_once, persistently
-from gateway.collections.blobs import BlobStore, Rendition
+from gateway.collections.blobs import BlobStore, Rendition, is_sha256
 from gateway.collections.names import ALIAS_PREFIX
 from gateway.collections.sweeper import Sweeper
 from gateway.errors import BlobMissing
@@ -176,7 +175,7 @@ class Saving:
     ) -> StoredObject:
         known = await place.images_of(part)
         if known is not None:
-            images = images_from_json(await place.get(known, "a list of images"))
+            images = await place.images(known, "a list of images")
             for image in images:
                 tally.count(_size(image), copied=False)
             tally.images_done += len(images)
@@ -184,7 +183,11 @@ class Saving:
         found: dict[str, SavedImage] = {}
 
         async def copy(image: Named) -> None:
-            found[image.sha256] = await self._copy_image(place, image, tally)
+            if is_sha256(image.sha256):
+                found[image.sha256] = await self._copy_image(place, image, tally)
+            else:
+                log.warning("a backup lacks an image: an item names it by what is no SHA-256", name=image.sha256[:100])
+                tally.images_missing += 1
             tally.images_done += 1
 
         missing = tally.images_missing

@@ -6,17 +6,21 @@ Contract of every store (`folder_blobs`, `object_blobs`):
 3. `read` checks content against its checksum; the caller never gets damaged bytes.
 4. Only released images are removed, and `remove` spares one that was put again since the cutoff: after a `put`, the
    caller has that long to store an item that names the image.
+5. A name that is no SHA-256 is that of no image: there is nothing to read, release or remove, and no `Blob` has it.
+   Names come from indexes, and an index may come from a backup that somebody changed.
 """
 
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 # Hexadecimal digits of a thumbnail's SHA-256 in its name.
 CHECKSUM_DIGITS = 16
+_SHA256 = re.compile("[0-9a-f]{64}")
 
 
 class Rendition(enum.Enum):
@@ -26,6 +30,11 @@ class Rendition(enum.Enum):
     THUMBNAIL = "thumbnail"
 
 
+def is_sha256(name: str) -> bool:
+    """Return whether a name is a SHA-256, in lower-case hex."""
+    return _SHA256.fullmatch(name) is not None
+
+
 @dataclass(frozen=True)
 class Blob:
     """An image's bytes, named by the SHA-256 of the original in hex; what is None is not stored."""
@@ -33,6 +42,10 @@ class Blob:
     sha256: str
     original: bytes | None
     thumbnail: bytes | None
+
+    def __post_init__(self) -> None:
+        if not is_sha256(self.sha256):
+            raise ValueError(f"not a SHA-256: {self.sha256!r}")
 
 
 class BlobStore(Protocol):

@@ -21,7 +21,7 @@ from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from weakref import WeakValueDictionary
 
-from gateway.collections.blobs import CHECKSUM_DIGITS, Blob, Rendition
+from gateway.collections.blobs import CHECKSUM_DIGITS, Blob, Rendition, is_sha256
 from gateway.errors import BlobMissing, StorageFull
 from serving.durable_files import sync, write_files
 
@@ -44,27 +44,27 @@ class FolderBlobStore:
             for sha256 in sorted({blob.sha256 for blob in blobs}):  # in a fixed order, to avoid deadlock
                 await locks.enter_async_context(self._lock(sha256))
             try:
-                await asyncio.to_thread(_put, {self._folder(blob.sha256): blob for blob in blobs})
+                await asyncio.to_thread(_put, {_folder(self._root, blob.sha256): blob for blob in blobs})
             except OSError as error:
                 raise StorageFull(error.strerror or _CANNOT_WRITE) from error
 
     async def holds(self, sha256: str, size: int) -> bool:
         """Return whether the original exists with that many bytes."""
-        candidates = _candidates(self._folder(sha256), sha256, Rendition.ORIGINAL)
+        candidates = _candidates(self._root, sha256, Rendition.ORIGINAL)
         return await asyncio.to_thread(lambda: any(_has(path, size) for path, _ in candidates))
 
     async def holds_thumbnail(self, sha256: str) -> bool:
         """Return whether a thumbnail exists."""
-        return await asyncio.to_thread(any, _candidates(self._folder(sha256), sha256, Rendition.THUMBNAIL))
+        return await asyncio.to_thread(any, _candidates(self._root, sha256, Rendition.THUMBNAIL))
 
     async def read(self, sha256: str, rendition: Rendition) -> bytes:
         """Return the bytes of a rendition; raises `BlobMissing` where they are missing or damaged."""
-        return await asyncio.to_thread(_read, self._folder(sha256), sha256, rendition)
+        return await asyncio.to_thread(_read, self._root, sha256, rendition)
 
     async def release(self, sha256s: Sequence[str]) -> None:
         """Record that items naming these images are about to be deleted; raises `StorageFull`."""
         try:
-            await asyncio.to_thread(_touch, self._root / _RELEASED, sha256s)
+            await asyncio.to_thread(_touch, self._root / _RELEASED, list(filter(is_sha256, sha256s)))
         except OSError as error:
             raise StorageFull(error.strerror or _CANNOT_WRITE) from error
 
@@ -74,19 +74,23 @@ class FolderBlobStore:
 
     async def retain(self, sha256: str, cutoff: float) -> None:
         """Withdraw the release, if it is of before the cutoff: an item still names the image."""
-        await asyncio.to_thread(_withdraw, self._root / _RELEASED / sha256, cutoff)
+        if is_sha256(sha256):
+            await asyncio.to_thread(_withdraw, self._root / _RELEASED / sha256, cutoff)
 
     async def remove(self, sha256: str, cutoff: float) -> None:
         """Remove a released image, unless it was put again since the cutoff, and its release."""
+        if not is_sha256(sha256):
+            return
         async with self._lock(sha256):
-            await asyncio.to_thread(_remove, self._folder(sha256), cutoff)
+            await asyncio.to_thread(_remove, _folder(self._root, sha256), cutoff)
         await self.retain(sha256, cutoff)
 
     def _lock(self, sha256: str) -> asyncio.Lock:
         return self._locks.setdefault(sha256, asyncio.Lock())
 
-    def _folder(self, sha256: str) -> Path:
-        return self._root / sha256[:2] / sha256[2:]
+
+def _folder(root: Path, sha256: str) -> Path:
+    return root / sha256[:2] / sha256[2:]
 
 
 def _put(blobs: Mapping[Path, Blob]) -> None:
@@ -116,9 +120,9 @@ def _has(path: Path, size: int) -> bool:
         return False
 
 
-def _read(folder: Path, sha256: str, rendition: Rendition) -> bytes:
+def _read(root: Path, sha256: str, rendition: Rendition) -> bytes:
     problem = "is missing"
-    for path, checksum in _candidates(folder, sha256, rendition):
+    for path, checksum in _candidates(root, sha256, rendition):
         try:
             content = path.read_bytes()
         except OSError:
@@ -129,8 +133,11 @@ def _read(folder: Path, sha256: str, rendition: Rendition) -> bytes:
     raise BlobMissing(sha256, problem)
 
 
-def _candidates(folder: Path, sha256: str, rendition: Rendition) -> Iterator[tuple[Path, str]]:
+def _candidates(root: Path, sha256: str, rendition: Rendition) -> Iterator[tuple[Path, str]]:
     """Yield files that may be the rendition, each with the beginning of the SHA-256 that it must have."""
+    if not is_sha256(sha256):
+        return
+    folder = _folder(root, sha256)
     if rendition is Rendition.ORIGINAL:
         for path in sorted(folder.glob("original*")):
             yield path, sha256
@@ -146,7 +153,8 @@ def _touch(folder: Path, names: Sequence[str]) -> None:
 
 
 def _older(folder: Path, cutoff: float) -> list[str]:
-    return sorted(path.name for path in folder.glob("*") if not path.is_dir() and path.stat().st_mtime < cutoff)
+    released = (path for path in folder.glob("*") if is_sha256(path.name) and not path.is_dir())
+    return sorted(path.name for path in released if path.stat().st_mtime < cutoff)
 
 
 def _withdraw(release: Path, cutoff: float) -> None:

@@ -35,7 +35,7 @@ from typing import TypeVar
 
 from prometheus_client import Counter
 
-from gateway.collections.blobs import CHECKSUM_DIGITS, Blob, Rendition
+from gateway.collections.blobs import CHECKSUM_DIGITS, Blob, Rendition, is_sha256
 from gateway.errors import BlobMissing, DependencyUnavailable
 from gateway.recently_used import RecentlyUsed
 from serving.background import WorkHealth
@@ -116,7 +116,10 @@ class ObjectBlobStore:
     async def release(self, sha256s: Sequence[str]) -> None:
         """Record that items naming these images are about to be deleted."""
         await asyncio.gather(
-            *(self._run(self._store.put, f"{_releases(sha256)}{_random()}", b"") for sha256 in set(sha256s))
+            *(
+                self._run(self._store.put, f"{_releases(sha256)}{_random()}", b"")
+                for sha256 in set(filter(is_sha256, sha256s))
+            )
         )
 
     async def released_before(self, cutoff: float) -> list[str]:
@@ -124,7 +127,7 @@ class ObjectBlobStore:
         found = await self._run(lambda: list(self._store.list(_RELEASED)))
         released = (each.key.split("/") for each in found if each.modified < cutoff)
         # Releases in a copy of a folder have no name of their own, and are ignored.
-        return sorted({parts[1] for parts in released if len(parts) == 3})
+        return sorted({parts[1] for parts in released if len(parts) == 3 and is_sha256(parts[1])})
 
     async def retain(self, sha256: str, cutoff: float) -> None:
         """Withdraw the releases of before the cutoff: an item still names the image."""
@@ -177,10 +180,12 @@ class ObjectBlobStore:
 
     def _list(self, sha256: str) -> list[ObjectInfo]:
         """Return an image's objects, the newest first."""
+        if not is_sha256(sha256):
+            return []
         return sorted(self._store.list(_folder(sha256)), key=lambda each: (each.modified, each.key), reverse=True)
 
     def _withdraw(self, sha256: str, cutoff: float) -> None:
-        releases = self._store.list(_releases(sha256))
+        releases = self._store.list(_releases(sha256)) if is_sha256(sha256) else ()
         self._store.delete([each.key for each in releases if each.modified < cutoff])
 
     def _remove(self, sha256: str, cutoff: float) -> None:

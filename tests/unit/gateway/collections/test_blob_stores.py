@@ -30,7 +30,7 @@ FAR_FUTURE = 2.0**33
 @pytest.fixture(params=["folder", "memory", "s3", "gcs"])
 async def blobs(request: pytest.FixtureRequest, tmp_path: Path, new_place: Callable[[str], str]) -> BlobStore:
     if request.param == "folder":
-        return FolderBlobStore(tmp_path)
+        return FolderBlobStore(tmp_path / "images")
     return ObjectBlobStore(ObjectStore(new_place(request.param)))
 
 
@@ -95,6 +95,29 @@ async def test_an_image_that_was_put_after_the_cutoff_is_spared(blobs: BlobStore
 
     assert await blobs.read(SHA, Rendition.ORIGINAL) == CONTENT
     assert await blobs.read(SHA, Rendition.THUMBNAIL) == THUMBNAIL
+
+
+@pytest.mark.parametrize("name", ["..index", "abab/../../../index", "", SHA.upper(), SHA[:-1], f"{SHA}\n"])
+async def test_a_name_that_is_no_sha256_is_that_of_no_image(blobs: BlobStore, tmp_path: Path, name: str) -> None:
+    """Whoever changed an index or a backup chose it, so it must not lead out of the store."""
+    await blobs.put([BLOB])
+    outside = tmp_path / "index"
+    outside.mkdir(exist_ok=True)
+
+    assert not await blobs.holds(name, len(CONTENT))
+    assert not await blobs.holds_thumbnail(name)
+    for rendition in Rendition:
+        with pytest.raises(BlobMissing, match="is missing"):
+            await blobs.read(name, rendition)
+    await blobs.release([name, SHA])
+    assert await blobs.released_before(FAR_FUTURE) == [SHA]
+    await blobs.remove(name, FAR_FUTURE)
+    await blobs.retain(name, FAR_FUTURE)
+    with pytest.raises(ValueError, match="SHA-256"):
+        await blobs.put([Blob(name, CONTENT, THUMBNAIL)])
+
+    assert not list(outside.iterdir())
+    assert await blobs.holds(SHA, len(CONTENT))
 
 
 @pytest.fixture
