@@ -1,8 +1,9 @@
 """Opens bundles with every check: format, checksums, shapes, and the vectors that the self-test must give.
 
-A bundle that opens is complete, and its vectors are within 1e-3 of those where it was made. With a .tflite backbone
-the tolerance is 0.05: processors round the sums of an int8 network differently (two sets of LiteRT kernels gave
-MobileNetV2 vectors up to 0.018 apart), and a wrong model is further off than that.
+A bundle that opens is complete, its files are those that its id was made of, and its vectors are within 1e-3 of those
+where it was made. With a .tflite backbone the tolerance is 0.05: processors round the sums of an int8 network
+differently (two sets of LiteRT kernels gave MobileNetV2 vectors up to 0.018 apart), and a wrong model is further off
+than that.
 """
 
 from __future__ import annotations
@@ -13,7 +14,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from model.bundle.manifest import TAGGABLE, TFLITE_BACKBONE, VECTORS, WORDS, File, Manifest, manifest_from_json
+from model.bundle.manifest import (
+    TAGGABLE,
+    TFLITE_BACKBONE,
+    VECTORS,
+    WORDS,
+    File,
+    Manifest,
+    bundle_id,
+    manifest_from_json,
+)
 from model.errors import BundleDamaged
 from model.networks.network import Network
 from serving.durable_files import sha256
@@ -65,7 +75,8 @@ def open_bundle(folder: Path) -> Bundle:
     """Open the bundle in a folder.
 
     Raises:
-        BundleDamaged: a file is missing, changed or unreadable, or the self-test gives other vectors.
+        BundleDamaged: a file is missing, changed, unreadable or not that of the id, or the self-test gives other
+            vectors.
         BundleTooNew: it has a newer format.
     """
     manifest = peek(folder)
@@ -87,13 +98,32 @@ def open_bundle(folder: Path) -> Bundle:
 
 
 def check_files(folder: Path, manifest: Manifest) -> None:
-    """Check every file of a bundle against its checksum.
+    """Check every file of a bundle against its checksum, and the checksums against the bundle's id.
 
     Raises:
-        BundleDamaged: a file is missing, changed or unreadable.
+        BundleDamaged: a file is missing, changed or unreadable, or the manifest was changed.
     """
     for file in manifest.files:
         _check(folder, file)
+    needed = {manifest.backbone, manifest.head, WORDS, VECTORS, TAGGABLE, SELF_TEST}
+    if unlisted := needed - {file.name for file in manifest.files}:
+        raise BundleDamaged(
+            f"{MANIFEST} has no checksum of {', '.join(sorted(unlisted))}, so nothing shows what is in it. Fetch the "
+            "bundle again."
+        )
+    if not _names(manifest):
+        raise BundleDamaged(
+            f"The files of the bundle {manifest.id[:80]!r} are not those of its id: {MANIFEST} was changed. Fetch the "
+            "bundle again."
+        )
+
+
+def _names(manifest: Manifest) -> bool:
+    """Return whether the id is the one that follows from the files."""
+    try:
+        return bundle_id(manifest.id.partition("@")[0], manifest.files) == manifest.id
+    except ValueError:
+        return False
 
 
 def _check(folder: Path, file: File) -> None:

@@ -16,7 +16,16 @@ from semsearch.bundle.v1 import recipe_pb2
 
 from embedder_service.recipes import RecipeFolder
 from model.bundle import reading
-from model.bundle.manifest import TAGGABLE, VECTORS, WORDS, manifest_from_json
+from model.bundle.manifest import (
+    KERAS_BACKBONE,
+    KERAS_HEAD,
+    TAGGABLE,
+    VECTORS,
+    WORDS,
+    File,
+    bundle_id,
+    manifest_from_json,
+)
 from model.bundle.reading import MANIFEST, SELF_TEST, open_bundle
 from model.bundle.recipe import RECIPE
 from model.errors import BundleError, PackageFileWrong, RecipeError
@@ -42,14 +51,14 @@ def open_with_any_file(content: bytes) -> None:
     if content:
         name = sorted(files)[content[0] % len(files)]
         files[name] = content[1:]
+    files |= dict.fromkeys((KERAS_BACKBONE, KERAS_HEAD), b"")
     folder = _folder()
     for name, each in files.items():
         (folder / name).write_bytes(each)
-    described = [
-        {"name": name, "sizeBytes": len(each), "sha256": hashlib.sha256(each).hexdigest()}
-        for name, each in files.items()
-    ]
-    (folder / MANIFEST).write_text(json.dumps({**_manifest(), "files": described}))
+    described = [File(name, len(each), hashlib.sha256(each).hexdigest()) for name, each in files.items()]
+    listed = [{"name": each.name, "sizeBytes": each.size, "sha256": each.sha256} for each in described]
+    changed = {"id": bundle_id("fuzz", described), "files": listed}
+    (folder / MANIFEST).write_text(json.dumps({**_manifest(), **changed}))
     with patch.object(reading, "Network", _Network):
         try:
             bundle = open_bundle(folder)
@@ -77,7 +86,7 @@ def _folder() -> Path:
 def _manifest() -> dict[str, object]:
     """Return what a bundle's manifest must have, beside its files."""
     shipped = json.loads((_STARTER / "bundle" / MANIFEST).read_text())
-    needed = {name: shipped[name] for name in ("formatVersion", "id", "backbone", "head")}
+    needed = {name: shipped[name] for name in ("formatVersion", "backbone", "head")}
     return {**needed, "dimension": _DIMENSION, "words": {"count": len(_WORDS)}}
 
 

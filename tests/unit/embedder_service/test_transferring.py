@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -64,6 +66,17 @@ def test_a_damaged_file_leaves_nothing(source: ModelFolder, target: ModelFolder)
     importing.discard()
 
     assert not list(target.models.iterdir())
+
+
+def test_a_model_with_files_of_another_one_is_imported_again(source: ModelFolder, target: ModelFolder) -> None:
+    """The manifest was changed too: it says nothing of the file that is another one."""
+    changed = Path(shutil.copytree(source.default, target.models / "changed"))
+    (changed / "words.txt").write_text("changed")
+    manifest = json.loads((changed / "manifest.json").read_text())
+    manifest["files"] = [file for file in manifest["files"] if file["name"] != "words.txt"]
+    (changed / "manifest.json").write_text(json.dumps(manifest))
+
+    assert not ModelImport(ModelFolder(target.models, changed, ()), model_id(source)).is_here()
 
 
 def test_files_of_another_model_are_refused(source: ModelFolder, target: ModelFolder) -> None:

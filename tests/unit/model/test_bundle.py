@@ -11,6 +11,7 @@ import pytest
 
 from model.bundle.reading import open_bundle, peek
 from model.errors import BundleDamaged, BundleTooNew
+from serving.durable_files import sha256
 from tests.bundles import INPUT_SIZE, WORDS, write_test_bundle
 
 FILES = ("backbone.keras", "head.keras", "words.txt", "words.npy", "taggable.npy", "selftest.npz")
@@ -56,6 +57,34 @@ def test_one_flipped_byte_is_found_in_every_file(folder: Path, name: str) -> Non
 def test_a_missing_file_is_named(folder: Path, name: str) -> None:
     (folder / name).unlink()
     with pytest.raises(BundleDamaged, match=name):
+        open_bundle(folder)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_changed_file_that_the_manifest_does_not_list_is_found(folder: Path, name: str) -> None:
+    (folder / name).write_bytes((folder / name).read_bytes() + b"changed")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["files"] = [file for file in manifest["files"] if file["name"] != name]
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(BundleDamaged, match=f"no checksum of {name}"):
+        open_bundle(folder)
+
+
+def test_a_changed_file_whose_checksum_was_changed_too_is_found(folder: Path) -> None:
+    (folder / "words.txt").write_text("".join(f"{word}\n" for word in reversed(WORDS)))
+    manifest = json.loads((folder / "manifest.json").read_text())
+    [words] = [file for file in manifest["files"] if file["name"] == "words.txt"]
+    words["sha256"] = sha256(folder / "words.txt")
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(BundleDamaged, match="are not those of its id"):
+        open_bundle(folder)
+
+
+@pytest.mark.parametrize("given", ["other@sha256:46ab0c28820d", "test", "", "../test@sha256:46ab0c28820d"])
+def test_an_id_that_does_not_follow_from_the_files_is_refused(folder: Path, given: str) -> None:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps(manifest | {"id": given}))
+    with pytest.raises(BundleDamaged, match="are not those of its id"):
         open_bundle(folder)
 
 
