@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from semsearch.errors import (
         AccessDenied,
         AlreadyExists,
+        DownloadFailed,
         ErrorDetails,
         FolderStopped,
         InvalidRequest,
@@ -124,6 +125,7 @@ __all__ = [
     "Condition",
     "CropBox",
     "Deletion",
+    "DownloadFailed",
     "DuplicatesProgress",
     "ErrorDetails",
     "Field",

@@ -11,7 +11,7 @@ from semsearch import translate
 from semsearch.filters import Where, filter_of, path_of
 from semsearch.image_sources import ImageContent
 from semsearch.json_values import struct_of
-from semsearch.transport.calls import Call, HasServer
+from semsearch.transport.calls import Call, HasServer, too_much
 from semsearch.transport.methods import collected, listed, reading, streamed, unary
 from semsearch.transport.uploads import request_of
 from semsearch.v1 import gallery_service_pb2 as pb
@@ -138,9 +138,15 @@ class GalleryMethods:
 
     @collected
     def download_image(
-        self: HasServer, image_id: str, *, collection: str = "", thumbnail: bool = False, timeout: float | None = None
+        self: HasServer,
+        image_id: str,
+        *,
+        collection: str = "",
+        thumbnail: bool = False,
+        max_bytes: int | None = None,
+        timeout: float | None = None,
     ) -> Call[bytes]:
-        """Return an image's original bytes, or its WebP thumbnail.
+        """Return an image's original bytes, or its WebP thumbnail; `DownloadFailed` if these are more than `max_bytes`.
 
         >>> image = next(client.list_images())
         >>> len(client.download_image(image.id)) == image.size_bytes
@@ -150,9 +156,12 @@ class GalleryMethods:
         request = pb.DownloadImageRequest(id=image_id, collection=collection, rendition=rendition)
 
         def answer(responses: Any) -> bytes:
-            return b"".join(response.chunk for response in responses)
+            content = b"".join(response.chunk for response in responses)
+            if max_bytes is not None and len(content) > max_bytes:
+                raise too_much(max_bytes)
+            return content
 
-        return Call(request, answer, timeout)
+        return Call(request, answer, timeout, max_bytes=max_bytes)
 
     @streamed
     def find_duplicates(

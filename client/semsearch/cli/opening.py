@@ -1,9 +1,12 @@
-"""`semsearch open`: opens a result of the last search in the system's image viewer."""
+"""`semsearch open`: opens a result of the last search in the system's image viewer.
+
+A server may be a hostile one: it chooses neither where a file is written, nor with which program it is opened, and it
+sends no more than the image that it described. What programs do with a picture is up to them.
+"""
 
 from __future__ import annotations
 
 import hashlib
-import mimetypes
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
@@ -15,12 +18,36 @@ import typer
 from semsearch.cli import last_search, options
 from semsearch.cli.output import Output, counted, place_of
 from semsearch.client import Client
-from semsearch.errors import FolderStopped, InvalidRequest, WrongState
+from semsearch.errors import DownloadFailed, FolderStopped, InvalidRequest, WrongState
 from semsearch.folders.file_kinds import FileKind, kind_of
 from semsearch.folders.path_text import from_text
 from semsearch.folders.places import places_of
 from semsearch.folders.state import FolderState
 from semsearch.values import Image
+
+# The types of pictures that a suite stores. By its suffix, a system chooses the program that opens a file.
+SUFFIXES = {
+    "image/avif": ".avif",
+    "image/bmp": ".bmp",
+    "image/gif": ".gif",
+    "image/heic": ".heic",
+    "image/heif": ".heif",
+    "image/jpeg": ".jpg",
+    "image/mpo": ".mpo",
+    "image/png": ".png",
+    "image/tiff": ".tif",
+    "image/webp": ".webp",
+    "image/x-adobe-dng": ".dng",
+    "image/x-canon-cr2": ".cr2",
+    "image/x-canon-cr3": ".cr3",
+    "image/x-fuji-raf": ".raf",
+    "image/x-nikon-nef": ".nef",
+    "image/x-olympus-orf": ".orf",
+    "image/x-panasonic-rw2": ".rw2",
+    "image/x-sony-arw": ".arw",
+}
+_OF_NO_PICTURE = ".img"
+_MAX_THUMBNAIL_BYTES = 16 * 2**20
 
 
 def open_result(
@@ -40,9 +67,15 @@ def open_result(
     with Client(last.server) as client:
         image = client.get_image(image_id, collection=last.collection)
         file = local_file(image, last.server) or _downloaded(client, image)
-    failed = typer.launch(str(file)) != 0
+    is_picture = kind_of(file.name) is FileKind.IMAGE
+    failed = not is_picture or typer.launch(str(file)) != 0
     if as_json:
         output.document({"id": image.id, "file": str(file), "opened": not failed})
+    elif not is_picture:
+        output.say(
+            f"{place_of(image)} was not opened, because its type is not one of pictures: {image.media_type!r}. It is "
+            f"in {file}"
+        )
     elif failed:
         output.say(f"No program here opens images. {place_of(image)} is in {file}")
     else:
@@ -85,14 +118,23 @@ def _downloaded(client: Client, image: Image) -> Path:
     """Return a new file with an image's bytes, or its thumbnail if the server stores only that.
 
     The file stays, since a viewer may read it at any time.
+
+    Raises:
+        DownloadFailed: the bytes are not those of the image.
     """
     try:
-        content = client.download_image(image.id, collection=image.collection)
-        suffix = mimetypes.guess_extension(image.media_type) or ".img"
+        content = client.download_image(image.id, collection=image.collection, max_bytes=image.size_bytes)
+        suffix = SUFFIXES.get(image.media_type, _OF_NO_PICTURE)
+        if hashlib.sha256(content).hexdigest() != image.sha256:
+            raise DownloadFailed("The bytes that the server sent are not those of the image, so nothing was opened.")
     except WrongState as error:
         if error.reason != "ORIGINAL_ELSEWHERE":
             raise
-        content, suffix = client.download_image(image.id, collection=image.collection, thumbnail=True), ".webp"
-    file = Path(tempfile.mkdtemp(prefix="semsearch-")) / f"{image.sha256[:12]}{suffix}"
-    file.write_bytes(content)
+        content = client.download_image(
+            image.id, collection=image.collection, thumbnail=True, max_bytes=_MAX_THUMBNAIL_BYTES
+        )
+        suffix = SUFFIXES["image/webp"]
+    file = Path(tempfile.mkdtemp(prefix="semsearch-")) / f"image{suffix}"
+    with file.open("xb") as opened:
+        opened.write(content)
     return file

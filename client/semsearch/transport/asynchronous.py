@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from semsearch.listing import AsyncListing
 from semsearch.translate import upload_result
-from semsearch.transport.calls import Call
+from semsearch.transport.calls import Call, Collected
 from semsearch.transport.connection import Connection
 from semsearch.transport.retries import Attempts
 from semsearch.transport.server import Server
@@ -74,7 +74,13 @@ class AsyncConnection(Connection):
         method = self._method("unary_stream", type(call.request))
 
         async def read(options: dict[str, Any]) -> list[Any]:
-            return [response async for response in method(call.request, **options)]
+            collected, responses = Collected(call), method(call.request, **options)
+            try:
+                async for response in responses:
+                    collected.add(response)
+            finally:
+                responses.cancel()
+            return collected.responses
 
         return call.answer(await self._repeated(call, read))
 

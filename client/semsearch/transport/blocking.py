@@ -11,7 +11,7 @@ import grpc
 
 from semsearch.listing import Listing
 from semsearch.translate import upload_result
-from semsearch.transport.calls import Call
+from semsearch.transport.calls import Call, Collected
 from semsearch.transport.connection import Connection
 from semsearch.transport.retries import Attempts
 from semsearch.transport.server import Server
@@ -64,8 +64,17 @@ class BlockingConnection(Connection):
     def _collect(self, call: Call[R]) -> R:
         """Send a call that has a stream of responses, and wait for all of them."""
         method = self._method("unary_stream", type(call.request))
-        responses = self._repeated(call, lambda options: [*method(call.request, **options)])
-        return call.answer(responses)
+
+        def read(options: dict[str, Any]) -> list[Any]:
+            collected, responses = Collected(call), method(call.request, **options)
+            try:
+                for response in responses:
+                    collected.add(response)
+            finally:
+                responses.cancel()
+            return collected.responses
+
+        return call.answer(self._repeated(call, read))
 
     def _stream(self, call: Call[R]) -> Iterator[R]:
         """Send a call that has a stream of responses, and yield the answers; it is cancelled if the iteration ends."""

@@ -15,6 +15,7 @@ from google.rpc import code_pb2
 from semsearch import (
     AsyncClient,
     Client,
+    DownloadFailed,
     InvalidRequest,
     NotFound,
     Overloaded,
@@ -216,6 +217,20 @@ def test_a_download_that_breaks_off_begins_again(kind: str, script: ScriptedServ
     first, second = gallery_pb.DownloadImageResponse(chunk=b"ab"), gallery_pb.DownloadImageResponse(chunk=b"cd")
     script.will("DownloadImage", Refusal(code_pb2.UNAVAILABLE, after=[first]), [first, second])
     assert ask(kind, address, lambda client: client.download_image("an-id"), retries=FAST) == b"abcd"
+
+
+@pytest.mark.parametrize("chunk", [b"", b"a", b"a" * 1_000])
+def test_a_download_of_more_than_it_may_have_is_given_up(
+    kind: str, script: ScriptedServer, address: str, chunk: bytes
+) -> None:
+    endless = Refusal(code_pb2.UNAVAILABLE, after=[gallery_pb.DownloadImageResponse(chunk=chunk)] * 1_000, late=True)
+    script.will("DownloadImage", endless, [gallery_pb.DownloadImageResponse(chunk=b"abcd")])
+
+    with pytest.raises(DownloadFailed, match="more than the 4 bytes"):
+        ask(kind, address, lambda client: client.download_image("an-id", max_bytes=4))
+
+    assert script.abandoned.wait(SECONDS)
+    assert ask(kind, address, lambda client: client.download_image("an-id", max_bytes=4)) == b"abcd"
 
 
 def test_each_call_has_a_deadline(kind: str, script: ScriptedServer, address: str) -> None:
