@@ -29,8 +29,15 @@ _GALLERY = "semsearch.v1.GalleryService"
 _SEARCH = "semsearch.v1.SearchService"
 
 
+def _is_embedded(
+    image: search_service_pb2.ImageTerm | search_service_pb2.SearchByImageRequest | search_service_pb2.TagImageRequest,
+) -> bool:
+    """Return whether the model has to look at an image: the vector of a stored one is known, but not that of a part."""
+    return bool(image.content or (image.image_id and image.HasField("crop")))
+
+
 def _searched(request: search_service_pb2.SearchByImageRequest) -> Mapping[Kind, int]:
-    pictures = bool(request.content) + sum(bool(image.content) for image in request.images)
+    pictures = _is_embedded(request) + sum(_is_embedded(image) for image in request.images)
     return {Kind.READ: 1, Kind.EMBED: of_each(pictures, translate.MAX_IMAGES)} if pictures else {Kind.READ: 1}
 
 
@@ -39,7 +46,7 @@ def _counted(request: search_service_pb2.CountMatchesRequest) -> Mapping[Kind, i
 
 
 def _tagged(request: search_service_pb2.TagImageRequest) -> Mapping[Kind, int]:
-    return {Kind.READ: 1, Kind.EMBED: 1} if request.content else {Kind.READ: 1}
+    return {Kind.READ: 1, Kind.EMBED: 1} if _is_embedded(request) else {Kind.READ: 1}
 
 
 def _uploaded(message: gallery_service_pb2.IndexImagesRequest) -> Mapping[Kind, int]:

@@ -49,6 +49,23 @@ def test_every_rpc_has_a_cost() -> None:
             {"read": 1, "embed": 1},
         ),
         ("v1.SearchService/TagImage", search.TagImageRequest(content=b"a"), {"read": 1, "embed": 1}),
+        # Of a stored image the vector is known, but not that of a part.
+        ("v1.SearchService/SearchByImage", search.SearchByImageRequest(image_id="a", crop={}), {"read": 1, "embed": 1}),
+        (
+            "v1.SearchService/SearchByImage",
+            search.SearchByImageRequest(
+                images=[{"image_id": "a", "crop": {}}, {"image_id": "a"}, {"content": b"b", "crop": {}}]
+            ),
+            {"read": 1, "embed": 2},
+        ),
+        (
+            "v1.SearchService/CountMatches",
+            search.CountMatchesRequest(by_image={"image_id": "a", "crop": {"right": 0.5}}),
+            {"read": 1, "embed": 1},
+        ),
+        ("v1.SearchService/TagImage", search.TagImageRequest(image_id="a", crop={}), {"read": 1, "embed": 1}),
+        ("v1.SearchService/TagImage", search.TagImageRequest(image_id="a"), {"read": 1}),
+        ("v1.SearchService/TagImage", search.TagImageRequest(image_ids=["a", "b"]), {"read": 1}),
         ("v1.GalleryService/IndexImages", gallery.IndexImagesRequest(config={}), {"read": 1}),
         ("v1.GalleryService/IndexImages", gallery.IndexImagesRequest(image={}), {"write": 1, "embed": 1}),
         (
