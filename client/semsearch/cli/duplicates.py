@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from semsearch.cli import options
+from semsearch.cli.harmless import harmless
 from semsearch.cli.output import Output, counted, place_of
 from semsearch.cli.progress import progress_bar
 from semsearch.client import DEFAULT_COLLECTION, DEFAULT_SERVER, Client
@@ -28,6 +29,7 @@ def duplicates(
     output = Output(as_json)
     last = DuplicatesProgress(0, 0)
     groups: list[Sequence[Image]] = []
+    left_out = 0
     with Client(server) as client, progress_bar(output.messages, disable=as_json) as progress:
         task = progress.add_task("comparing", total=None)
         for last in client.find_duplicates(collection=collection):
@@ -38,11 +40,27 @@ def duplicates(
             {"groups": groups, "unhashed_count": last.unhashed_count, "plain_count": last.plain_count},
         )
     elif ids:
-        for image in (image for group in groups for image in group[1:]):
-            typer.echo(image.id)
+        left_out = _print_ids(output, [image.id for group in groups for image in group[1:]])
     elif groups:
         _show(output, groups)
     _say_summary(output, last, groups)
+    if left_out:
+        raise typer.Exit(1)
+
+
+def _print_ids(output: Output, ids: Sequence[str]) -> int:
+    """Print ids, a line each, as they are; return how many had to be left out."""
+    safe = [each for each in ids if harmless(each) == each]
+    for each in safe:
+        output.sentence(each)
+    left_out = len(ids) - len(safe)
+    if left_out:
+        are, have = ("is", "it has") if left_out == 1 else ("are", "they have")
+        output.say(
+            f"{counted(left_out, 'id')} {are} left out, because {have} control characters, which would act on a "
+            "terminal, or mean other images. `--json` has all ids."
+        )
+    return left_out
 
 
 def _show(output: Output, groups: Groups) -> None:
