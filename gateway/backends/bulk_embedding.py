@@ -3,7 +3,7 @@
 Each embedder has room for a few small calls. A call goes to the embedder that has the most room; if none
 has, the calls wait in their order. So an embedder gets work as fast as it does it, and a slow one holds no other back.
 One that is full gets nothing for as long as it asks, and what it refused goes to the next that has room, as does what
-it fails over.
+it fails over. One that does not answer at all costs each of its calls their deadline, so it is left alone for longer.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from prometheus_client import Counter
 from gateway.backends.embedding import Embedder, ImageEmbedding, ImageInput
 from gateway.backends.refusals import ModelNotFound, Overloaded, Refused
 from gateway.errors import DependencyUnavailable
-from serving import lanes
+from serving import deadlines, lanes
 
 Result = ImageEmbedding | Refused
 
@@ -27,6 +27,8 @@ CALLS = 3
 CALL_IMAGES = 8
 CALL_BYTES = 4 * 2**20
 _FAILED_SECONDS = 1.0
+# Twice the deadline of a call: a silent embedder may delay an upload in a third of the time, until its health says so.
+_SILENT_SECONDS = 60.0
 
 _IMAGES = Counter(
     "semsearch_gateway_bulk_images", "Images embedded for uploads and switches, by embedder.", ["address"]
@@ -35,13 +37,17 @@ _IMAGES = Counter(
 
 @dataclass
 class _Share:
-    """The work that an embedder does; `models` is None if it has every model."""
+    """The work that an embedder does; `models` is None if it has every model.
+
+    `is_silent`: its last call had no answer.
+    """
 
     address: str
     embedder: Embedder
     models: frozenset[str] | None = None
     calls: int = 0
     pauses: int = 0
+    is_silent: bool = False
 
     def serves(self, model_id: str) -> bool:
         return self.models is None or not model_id or model_id in self.models
@@ -100,7 +106,8 @@ class BulkEmbedding:
         A call carries at most `call_bytes`, or one larger image.
 
         Raises:
-            DependencyUnavailable, Refused, TimeoutError: A call failed, for a reason other than a full queue.
+            DependencyUnavailable, Refused: A call failed, for a reason other than a full queue.
+            TimeoutError: The deadline of the current call has passed.
         """
         give_up = asyncio.get_running_loop().time() + patience_seconds
         try:
@@ -135,8 +142,17 @@ class BulkEmbedding:
                 # Its health will say so in a moment; until then, the others are tried.
                 self._pause(share, _FAILED_SECONDS)
                 continue
+            except TimeoutError:
+                if deadlines.cap(_FAILED_SECONDS) < _FAILED_SECONDS:
+                    raise  # the current call has no time left
+                share.is_silent = True
+                if all(each.is_silent for each in self._serving(model_id)):
+                    raise DependencyUnavailable("embedder") from None
+                self._pause(share, _SILENT_SECONDS)
+                continue
             finally:
                 self._give_back(share)
+            share.is_silent = False
             results.update(zip(missing, answer, strict=True))
             refused = [result for result in answer if isinstance(result, Overloaded)]
             _IMAGES.labels(share.address).inc(len(answer) - len(refused))
@@ -175,7 +191,10 @@ class BulkEmbedding:
         self._assign()
 
     def _any_open(self, model_id: str) -> bool:
-        return any(share.serves(model_id) and not share.pauses for share in self._shares.values())
+        return any(not share.pauses for share in self._serving(model_id))
+
+    def _serving(self, model_id: str) -> list[_Share]:
+        return [share for share in self._shares.values() if share.serves(model_id)]
 
     def _assign(self) -> None:
         """Give room to those who wait, in their order."""
@@ -189,7 +208,7 @@ class BulkEmbedding:
                 waiter.share.set_result(share)
 
     def _with_most_room(self, model_id: str) -> _Share | None:
-        shares = [share for share in self._shares.values() if share.serves(model_id)]
+        shares = self._serving(model_id)
         if not shares:
             return None if self._fallback.pauses else self._fallback
         free = [share for share in shares if not share.pauses and share.calls < CALLS]

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 import pytest
 from typing_extensions import override
 
+from gateway.backends import bulk_embedding
 from gateway.backends.bulk_embedding import CALLS, BulkEmbedding
 from gateway.backends.embedding import ImageEmbedding, ImageEmbeddings, ImageInput
 from gateway.backends.refusals import ModelNotFound, Overloaded, Refused
 from gateway.errors import DependencyUnavailable
+from serving import deadlines
 from tests.unit.gateway.core import until
 from tests.unit.gateway.doubles import ColorEmbedder, overloaded, picture, refusal
 
@@ -106,6 +108,7 @@ async def test_a_slow_embedder_holds_only_its_own_calls() -> None:
     [
         overloaded(3600.0),
         DependencyUnavailable("embedder"),
+        TimeoutError("no answer"),
         Refused(refusal("INTERNAL", "a fault")),
         ModelNotFound(refusal("MODEL_NOT_FOUND", "another model")),
     ],
@@ -124,6 +127,33 @@ async def test_an_error_that_all_embedders_answer_is_raised() -> None:
     bulk = spread(Failing(DependencyUnavailable("embedder")), Failing(DependencyUnavailable("embedder")))
     with pytest.raises(DependencyUnavailable):
         await bulk.embed(REDS, "", 60.0)
+
+
+@pytest.mark.parametrize("embedders", [1, 2])
+async def test_embedders_that_are_all_silent_are_unavailable_so_that_the_caller_tries_again(embedders: int) -> None:
+    bulk = spread(*(Failing(TimeoutError("no answer")) for _ in range(embedders)))
+    async with asyncio.timeout(5):
+        with pytest.raises(DependencyUnavailable):
+            await bulk.embed(REDS, "", 60.0)
+
+
+async def test_a_silent_embedder_gets_no_more_calls_for_longer_than_one_that_fails(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(bulk_embedding, "_FAILED_SECONDS", 0.0)
+    silent, well = Failing(TimeoutError("no answer")), ColorEmbedder()
+    bulk = spread(silent, well)
+    for _ in range(20):
+        await bulk.embed(REDS, "", 60.0, SIZE)
+    assert 1 <= silent.calls <= CALLS
+
+
+async def test_at_the_deadline_of_the_caller_no_other_embedder_is_asked() -> None:
+    deadlines.begin(0.0)
+    silent, well = Failing(TimeoutError("no answer")), ColorEmbedder()
+    with pytest.raises(TimeoutError):
+        await spread(silent, well).embed(REDS, "", 60.0)
+    assert well.embedded_images == 0
 
 
 async def test_an_embedder_without_the_model_gets_no_calls() -> None:
