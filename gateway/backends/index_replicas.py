@@ -23,11 +23,11 @@ from typing import Any, TypeVar, cast
 import grpc
 import grpc.aio
 import structlog
-from grpc_health.v1 import health_pb2, health_pb2_grpc
 from prometheus_client import Counter
 from semsearch.v1.query_pb2 import Filter
 from typing_extensions import override
 
+from gateway.backends.dependency_health import watch_health
 from gateway.backends.embedding import Vector
 from gateway.backends.index_client import SOLE, IndexClient
 from gateway.backends.refusals import Overloaded, Refused
@@ -41,8 +41,6 @@ from serving.channels import Channels
 _ATTEMPT_SECONDS = 5.0
 # How many replicas are asked for one search: more would keep busy those that have no room.
 _MOST_ATTEMPTS = 2
-_WATCH_SECONDS = 300.0
-_RETRY_SECONDS = 0.5
 _SERVICE = "semsearch.index.v1.IndexService"
 _BEAT_KEY = "semsearch-index-beat"
 _MOST_NAMES = 1_000
@@ -61,7 +59,7 @@ class Replica:
     def __init__(self, address: str, channel: grpc.aio.Channel) -> None:
         self.client = IndexClient(cast("grpc.aio.Channel", _WantingChannel(channel)))
         self._address = address
-        self._health = health_pb2_grpc.HealthStub(channel)
+        self._channel = channel
         self._serves = False
         self._not_before = 0.0
 
@@ -76,18 +74,9 @@ class Replica:
 
     async def follow_health(self) -> None:
         """Keep `is_well` up to date; run until cancelled."""
-        request = health_pb2.HealthCheckRequest(service=_SERVICE)
-        while True:
-            try:
-                async for response in self._health.Watch(request, timeout=_WATCH_SECONDS, wait_for_ready=True):
-                    self._serves = response.status == health_pb2.HealthCheckResponse.SERVING
-                    log.info("health of a read replica", address=self._address, serving=self._serves)
-            except grpc.aio.AioRpcError as error:
-                if error.code() == grpc.StatusCode.DEADLINE_EXCEEDED:
-                    continue  # a watch never ends by itself
-                log.warning("health of a read replica unknown", address=self._address, code=error.code().name)
-            self._serves = False
-            await asyncio.sleep(_RETRY_SECONDS)
+        async for serves in watch_health(self._channel, _SERVICE):
+            self._serves = serves
+            log.info("health of a read replica", address=self._address, serving=serves)
 
 
 @asynccontextmanager
