@@ -40,6 +40,13 @@ def is_end_of_server(error: grpc.aio.AioRpcError) -> bool:
     return error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED) or error.details() == STATUS_LOST
 
 
+def has_not_begun(error: grpc.aio.AioRpcError) -> bool:
+    """Return whether a server that shuts down says that it did nothing of a call."""
+    status = rpc_status.from_call(error)
+    reason, metadata = from_status(status) if status is not None else ("", {})
+    return reason == SHUTTING_DOWN and metadata.get("begun") == "false"
+
+
 def retry_delay_seconds(status: status_pb2.Status) -> float | None:
     """Return the retry delay of a status in seconds, or None."""
     for detail in status.details:

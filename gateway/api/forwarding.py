@@ -2,7 +2,8 @@
 
 A servicer is wrapped, so a call over HTTP is passed on like one over gRPC. The owner receives the caller's request with
 its deadline and trace id, and its answer or error is passed back as it came. A call is passed on once: the owner's
-address may be out of date for a moment, and two processes must not send a call back and forth.
+address may be out of date for a moment, and two processes must not send a call back and forth. A call that an owner
+did not take, because it shuts down, is passed on to the next one.
 
 A change that is made here is given up if this process stops being the owner (`interruption`).
 """
@@ -26,7 +27,7 @@ from gateway.lease import Term
 from gateway.terms import Terms
 from serving import callers
 from serving.drain import until_shutdown
-from serving.received_errors import is_end_of_server, reason_of
+from serving.received_errors import has_not_begun, is_end_of_server, reason_of
 from serving.servers_status import servers_status
 
 # Methods that only the owner runs.
@@ -65,6 +66,8 @@ OF_WORDS = frozenset({"semsearch.v1.SearchService.SimilarWords", "semsearch.v1.S
 _MARK = ("semsearch-forwarded", "1")
 # An upper bound; the caller's own deadline applies first.
 _NO_LIMIT_SECONDS = 7 * 24 * 3_600.0
+# An owner that takes no more calls keeps its connections for less than that.
+_REFUSED_SECONDS = 0.2
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Handler = Callable[[Any, Context], Any]
@@ -128,10 +131,8 @@ class _Elsewhere:
 
 def _unary(handler: Handler, elsewhere: _Elsewhere) -> Handler:
     async def call(request: Any, context: Context) -> Any:
-        found = await elsewhere.find(context)
-        if isinstance(found, Term):
-            return await in_term(found, handler(request, context))
-        return await _response(found, request)
+        answer = await _owners_answer(elsewhere, request, context)
+        return await in_term(answer, handler(request, context)) if isinstance(answer, Term) else answer
 
     return call
 
@@ -141,10 +142,10 @@ def _with_words(handler: Handler, elsewhere: _Elsewhere) -> Handler:
         try:
             return await handler(request, context)
         except WordsNotReady:
-            found = await elsewhere.find(context)
-            if isinstance(found, Term):
+            answer = await _owners_answer(elsewhere, request, context)
+            if isinstance(answer, Term):
                 raise
-        return await _response(found, request)
+        return answer
 
     return call
 
@@ -169,10 +170,37 @@ def _stream(
                 # Here, only the end of the term is a reason to follow the next owner.
                 if not elsewhere.is_repeatable or (is_here and not isinstance(error, OwnerChanged)):
                     raise
+            except grpc.aio.AioRpcError as error:
+                if is_here or not await _may_go_elsewhere(error, request):
+                    raise
             else:
                 return
 
     return call
+
+
+async def _owners_answer(elsewhere: _Elsewhere, request: Any, context: Context) -> Any:
+    """Return the owner's response, or the term if this process is, or became, the owner; raises as `_response`."""
+    while True:
+        found = await elsewhere.find(context)
+        if isinstance(found, Term):
+            return found
+        try:
+            return await _response(found, request)
+        except grpc.aio.AioRpcError as error:
+            if not await _may_go_elsewhere(error, request):
+                raise
+
+
+async def _may_go_elsewhere(error: grpc.aio.AioRpcError, request: Any) -> bool:
+    """Wait a moment and return True if the owner did nothing of a call, which the next one may do.
+
+    What came of a stream of requests is gone, so its caller has to send it again.
+    """
+    if isinstance(request, AsyncIterator) or not has_not_begun(error):
+        return False
+    await asyncio.sleep(_REFUSED_SECONDS)
+    return True
 
 
 async def _response(start: Callable[[Any], Any], request: Any) -> Any:
@@ -258,7 +286,10 @@ def _was_passed_on(context: Context) -> bool:
 
 
 def _understood(error: grpc.aio.AioRpcError) -> Exception:
-    """Return an owner's error unchanged, or `DependencyUnavailable` if the owner, or gRPC, reports that it ended."""
+    """Return an owner's error unchanged, or `DependencyUnavailable` if the owner, or gRPC, reports that it ended.
+
+    That it shuts down and has not begun stays, since only then may any call be repeated.
+    """
     if reason_of(error) == "OWNER_CHANGED":
         return OwnerChanged()
-    return DependencyUnavailable(OWNER) if is_end_of_server(error) else error
+    return DependencyUnavailable(OWNER) if is_end_of_server(error) and not has_not_begun(error) else error
