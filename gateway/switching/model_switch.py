@@ -64,7 +64,7 @@ class ModelSwitch:
         self._switch = switch
         self._state = state
         self._run: SwitchRun | None = None
-        self._recording: asyncio.Task[None] | None = None
+        self._recording: asyncio.Task[SwitchRun] | None = None
         self._beginning = asyncio.Lock()
         self._begun = asyncio.Event()
         self.health = health or WorkHealth("switching")
@@ -96,6 +96,8 @@ class ModelSwitch:
         """
         target = await self._resolve(name)
         async with self._beginning:
+            if self._recording is not None:  # perhaps its caller has left, and it is not under way yet
+                await asyncio.wait({self._recording})
             run = await self._current()
             if run is not None and run.target != target.id:
                 raise SwitchUnderWay(run.target)
@@ -119,13 +121,15 @@ class ModelSwitch:
         else:
             # A task of its own: a cancelled call must not separate the record from the run.
             self._recording = asyncio.create_task(self._record(run))
-            await asyncio.shield(self._recording)
+            run = await asyncio.shield(self._recording)
         return run
 
-    async def _record(self, run: SwitchRun) -> None:
+    async def _record(self, run: SwitchRun) -> SwitchRun:
+        """Write the record, and return the run; another one, if that was begun from the record in the meantime."""
         await self._state.write(run.target)
-        self._run = run
+        self._run = self._run or run
         self._begun.set()
+        return self._run
 
     async def _resolve(self, name: str) -> Model:
         if "@" in name:
