@@ -12,10 +12,11 @@ import asyncio
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from prometheus_client import Counter
 
-from gateway.backends.embedding import Embedder, ImageEmbedding, ImageInput
+from gateway.backends.embedding import ImageEmbedding, ImageEmbeddings, ImageInput
 from gateway.backends.refusals import ModelNotFound, Overloaded, Refused
 from gateway.errors import DependencyUnavailable
 from serving import deadlines, lanes
@@ -35,6 +36,14 @@ _IMAGES = Counter(
 )
 
 
+class ImageEmbedder(Protocol):
+    """What of `gateway.backends.embedding.Embedder` images need."""
+
+    async def embed_images(self, images: Sequence[ImageInput], model_id: str = "") -> ImageEmbeddings:
+        """Embed images."""
+        ...
+
+
 @dataclass
 class _Share:
     """The work that an embedder does; `models` is None if it has every model.
@@ -43,7 +52,7 @@ class _Share:
     """
 
     address: str
-    embedder: Embedder
+    embedder: ImageEmbedder
     models: frozenset[str] | None = None
     calls: int = 0
     pauses: int = 0
@@ -65,7 +74,7 @@ class BulkEmbedding:
     While there is none for a model, `fallback` is called, so that its error says why.
     """
 
-    def __init__(self, fallback: Embedder) -> None:
+    def __init__(self, fallback: ImageEmbedder) -> None:
         self._fallback = _Share("", fallback)
         self._shares: dict[str, _Share] = {}
         self._waiting: deque[_Waiter] = deque()
@@ -88,7 +97,7 @@ class BulkEmbedding:
         """
         return 4 * self.embedders - 3
 
-    def put(self, address: str, embedder: Embedder, models: frozenset[str] | None = None) -> None:
+    def put(self, address: str, embedder: ImageEmbedder, models: frozenset[str] | None = None) -> None:
         """Add an embedder that may get work, or change the models that it has."""
         self._shares.setdefault(address, _Share(address, embedder)).models = models
         self._assign()

@@ -3,12 +3,16 @@
 gRPC spreads calls over all embedders (`serving.channels`). For each model there is a channel of its own, which asks for
 the health of that model, so only embedders that have it get calls for it. Beside these, each embedder has a channel to
 its own address, for what concerns one of them: its health, its models, and its share of uploads (`bulk_embedding`).
+
+A model that no embedder has is missing only if none of those that are away may have it. An embedder that is away may
+have what it had, or anything if it was never seen.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import math
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import grpc.aio
@@ -20,6 +24,7 @@ from gateway.backends.bulk_embedding import BulkEmbedding
 from gateway.backends.dependency_health import watch_health
 from gateway.backends.embedder_addresses import EmbedderAddresses
 from gateway.backends.embedder_client import EmbedderClient
+from gateway.backends.embedding import ImageEmbeddings, ImageInput
 from gateway.errors import DependencyUnavailable, GatewayError
 from gateway.readiness import Need, Readiness
 from serving.background import WorkHealth
@@ -30,6 +35,8 @@ _EMBEDDER = embedder_service_pb2.DESCRIPTOR.services_by_name["EmbedderService"].
 _LOOK_SECONDS = 5.0
 # A removed embedder may finish its calls.
 _GRACE_SECONDS = 30.0
+# A name may lack the address of an embedder that is being restarted; then it is back within this time, or not at all.
+_RETURN_SECONDS = 300.0
 
 _SERVING = Gauge("semsearch_gateway_embedder_serving", "Whether an embedder is well, by its address.", ["address"])
 
@@ -37,7 +44,7 @@ log = structlog.get_logger(__name__)
 
 
 class EmbedderNode:
-    """One embedder; `models` are the ids of its models, `active` the one that it keeps loaded."""
+    """One embedder; `models` are the ids of its models as far as known, `active` the one that it keeps loaded."""
 
     def __init__(self, address: str, channel: grpc.aio.Channel) -> None:
         self.address = address
@@ -51,6 +58,10 @@ class EmbedderNode:
     def is_well(self) -> bool:
         """Whether it serves, and its models are known."""
         return self.is_serving and self.models is not None
+
+    def may_have(self, model_id: str) -> bool:
+        """Whether it has a model, or had it when it was last asked, or was never asked."""
+        return self.models is None or model_id in self.models
 
     async def list_models(self) -> None:
         """Ask which models it has; raises as `Embedder.list_models`."""
@@ -76,9 +87,10 @@ class EmbedderPool:
         self._stack = stack
         self._nodes: dict[str, EmbedderNode] = {}
         self._of_model: dict[str, EmbedderClient] = {}
+        self._removed: dict[str, float] = {}  # by model: the loop's time when an embedder that had it was removed
         self.channel = self._open(_EMBEDDER)
         self.everyone = EmbedderClient(self.channel)
-        self.bulk = BulkEmbedding(self.everyone)
+        self.bulk = BulkEmbedding(self)
         self.health = WorkHealth("following-embedder")
 
     @property
@@ -87,17 +99,27 @@ class EmbedderPool:
         return [node for _, node in sorted(self._nodes.items()) if node.is_well]
 
     async def with_model(self, model_id: str) -> EmbedderClient:
-        """Return a client whose calls go to embedders that have a model; if none has, to any, which says so."""
+        """Return a client whose calls go to embedders that have a model; if none has, to any, which says so.
+
+        Raises:
+            DependencyUnavailable: None has it, but one that is away may have it.
+        """
         if not model_id:
             return self.everyone
         if not self._is_known(model_id):
             await self.look_at_all()  # it may be new
             if not self._is_known(model_id):
+                if self.several and self._may_return(model_id):
+                    raise DependencyUnavailable("embedder")
                 return self.everyone
         client = self._of_model.get(model_id)
         if client is None:
             client = self._of_model[model_id] = EmbedderClient(self._open(f"{_EMBEDDER}/{model_id}"))
         return client
+
+    async def embed_images(self, images: Sequence[ImageInput], model_id: str = "") -> ImageEmbeddings:
+        """Embed images on any embedder that has a model; raises as `with_model` and `Embedder.embed_images`."""
+        return await (await self.with_model(model_id)).embed_images(images, model_id)
 
     async def look_at_all(self) -> None:
         """Learn which models the embedders have."""
@@ -149,6 +171,7 @@ class EmbedderPool:
         node = self._nodes.pop(address, None)
         if node is not None:
             log.info("an embedder was removed", address=address)
+            self._removed |= dict.fromkeys(node.models or (), asyncio.get_running_loop().time())
             self.bulk.remove(address)
             self.health.succeeded(address)
             _SERVING.remove(address)
@@ -156,7 +179,13 @@ class EmbedderPool:
             await node.channel.close(_GRACE_SECONDS)
 
     def _is_known(self, model_id: str) -> bool:
-        return any(model_id in (node.models or ()) for node in self.nodes)
+        return any(node.may_have(model_id) for node in self.nodes)
+
+    def _may_return(self, model_id: str) -> bool:
+        """Whether an embedder that is away may have a model."""
+        is_away = any(not node.is_well and node.may_have(model_id) for node in self._nodes.values())
+        removed_at = self._removed.get(model_id, -math.inf)
+        return is_away or not self._nodes or asyncio.get_running_loop().time() < removed_at + _RETURN_SECONDS
 
     def _changed(self, node: EmbedderNode) -> None:
         if self._nodes.get(node.address) is not node:

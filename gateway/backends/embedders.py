@@ -127,7 +127,7 @@ class Embedders:
             )
             [model, *_] = _successes(results)
         else:
-            model = await self._pool.everyone.activate_model(model_id)
+            model = await (await self._pool.with_model(model_id)).activate_model(model_id)
         if self._pool.several:
             await self._records.write(RECORD, model_id.encode())
         return replace(model, active=True)
