@@ -21,17 +21,25 @@ def listens(host: str, port: int) -> bool:
         return False
 
 
-def program_at(port: int) -> str:
-    """Return the program that listens on a port of this machine, with its process id; "" if the system hides it."""
+def process_at(port: int) -> psutil.Process | None:
+    """Return the process that listens on a port of this machine; None if the system hides it."""
     with contextlib.suppress(psutil.Error):
         for connection in psutil.net_connections("tcp"):
             listens_there = connection.status == psutil.CONN_LISTEN and tuple(connection.laddr)[1:] == (port,)
             if listens_there and connection.pid:
-                return _described(psutil.Process(connection.pid))
-    return ""
+                return psutil.Process(connection.pid)
+    return None
 
 
-def _described(process: psutil.Process) -> str:
-    command = shlex.join(process.cmdline()) or process.name()
+def command_of(process: psutil.Process) -> list[str]:
+    """Return the words of a process's command; none if it has ended or the system hides them."""
+    with contextlib.suppress(psutil.Error):
+        return list(process.cmdline())
+    return []
+
+
+def described(process: psutil.Process) -> str:
+    """Return a process as people know it: its command, and its id."""
+    command = shlex.join(command_of(process)) or "a program"
     short = command if len(command) <= _LONGEST_COMMAND else f"{command[:_LONGEST_COMMAND]}…"
     return f"`{short}` (process {process.pid})"

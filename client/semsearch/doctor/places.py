@@ -27,6 +27,11 @@ class Place:
     variable: str
 
     @property
+    def kind(self) -> str:
+        """The kind of the service: "gateway-2" is a gateway too."""
+        return self.service.partition("-")[0]
+
+    @property
     def address(self) -> str:
         """The place as host:port."""
         return f"{self.host}:{self.port}"

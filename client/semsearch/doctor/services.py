@@ -13,14 +13,15 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from semsearch import suites
 from semsearch.doctor.background_work import WORKS
-from semsearch.doctor.certificates import encryption_problem, examine_certificate, tls_of
+from semsearch.doctor.certificates import examine_certificate, tls_of
 from semsearch.doctor.findings import Finding, note, ok, problem
-from semsearch.doctor.listeners import listens, program_at
+from semsearch.doctor.listeners import described, listens, process_at
 from semsearch.doctor.places import Place, ServicePlaces
 from semsearch.doctor.reflection import Reflection
+from semsearch.doctor.unexamined import free, other_server, refusal, unexamined
 from semsearch.rpc_errors import GATEWAY
 from semsearch.transport.blocking import open_channel
-from semsearch.transport.server import TOKEN_VARIABLE, Server
+from semsearch.transport.server import Server
 
 _CALL_SECONDS = 5.0
 # The RPC service by which each kind of server is recognised.
@@ -29,7 +30,6 @@ _NAMES = {
     "embedder": "semsearch.embedder.v1.EmbedderService",
     "index": "semsearch.index.v1.IndexService",
 }
-_REFUSED = (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED)
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 # By purpose of a port: the path that shows that the port is ours, and the path to look at.
 _PATHS = {"metrics": ("/metrics", "/metrics"), "HTTP": ("/healthz", "/")}
@@ -48,18 +48,31 @@ def examine_service(places: ServicePlaces, *, suite_runs: bool) -> Iterator[Find
         health = _Health(channel)
         try:
             reflection = Reflection(channel, _CALL_SECONDS, server.metadata())
-            names = reflection.services()
-            if _NAMES[place.service.partition("-")[0]] not in names:  # "gateway-2" is a gateway too
-                yield _other_server(place)
+            refused, names = _names(reflection, health, place)
+            if _NAMES[place.kind] not in names:
+                yield other_server(place)
                 return
+            if refused is not None:
+                yield refused
             yield from _examine_health(health, place, names)
-            yield from _examine_rpcs(reflection, place)
+            if refused is None:
+                yield from _examine_rpcs(reflection, place)
         except grpc.RpcError as error:
-            is_unreachable = error.code() is grpc.StatusCode.UNAVAILABLE
-            yield (encryption_problem(place) if is_unreachable else None) or _unanswered(place, error)
+            yield refusal(place, error) or unexamined(place, error, _CALL_SECONDS)
             return
     yield from examine_certificate(place)
     yield from map(_examine_other_port, places.others)
+
+
+def _names(reflection: Reflection, health: _Health, place: Place) -> tuple[Finding | None, list[str]]:
+    """Return the names of a server's services, those that it reports the health of if it refuses this caller."""
+    try:
+        return None, reflection.services()
+    except grpc.RpcError as error:
+        refused = refusal(place, error)
+        if refused is None:
+            raise
+        return refused, health.services()  # which it tells everybody
 
 
 class _Health:
@@ -77,6 +90,11 @@ class _Health:
                 return None
             raise
         return bool(response.status == _SERVING)
+
+    def services(self) -> list[str]:
+        """Return the names of the server's services of semsearch."""
+        names = self._stub.List(health_pb2.HealthListRequest(), timeout=_CALL_SECONDS).statuses
+        return sorted(name for name in names if name.startswith("semsearch.") and "/" not in name)
 
 
 def _examine_health(health: _Health, place: Place, names: Sequence[str]) -> Iterator[Finding]:
@@ -167,38 +185,11 @@ def _not_listening(place: Place, *, suite_runs: bool) -> Finding:
     return problem(place.service, text, advice)
 
 
-def _other_server(place: Place) -> Finding:
-    return problem(
-        place.service, f"{place.address} is a gRPC server, but not the {place.service} of semsearch", _free(place)
-    )
-
-
-def _unanswered(place: Place, error: grpc.RpcError) -> Finding:
-    if error.code() in _REFUSED:
-        return problem(
-            place.service,
-            f"{place.address} answers only callers that it knows",
-            f"Set {TOKEN_VARIABLE} to a token of that suite; `semsearch token create` makes one.",
-        )
-    program = program_at(place.port) if suites.on_this_machine(place.address) else ""
-    by = f", held by {program}," if program else ""
-    if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
-        return problem(
-            place.service,
-            f"{place.address}{by} does not answer within {_CALL_SECONDS:g} s",
-            f"If it is the {place.service}, it hangs: stop it, and the suite starts it again. {_free(place)}",
-        )
-    return problem(place.service, f"{place.address}{by} is not the {place.service}", _free(place))
-
-
 def _taken(place: Place) -> Finding:
-    program = program_at(place.port) or "another program"
+    process = process_at(place.port)
+    program = described(process) if process else "another program"
     return problem(
         f"{place.service}: {place.purpose}",
         f"{place.address} is taken by {program}, so the {place.service} cannot start",
-        _free(place),
+        free(place),
     )
-
-
-def _free(place: Place) -> str:
-    return f"Stop the program on port {place.port}, or set {place.variable} to another port."
