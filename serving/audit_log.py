@@ -23,7 +23,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import structlog
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge
 
 from serving.settings import ServiceSettings
 
@@ -33,6 +33,7 @@ _END_SECONDS = 5.0
 LINES = Counter("semsearch_audit_lines", "Lines of the audit log, written or lost.", ["outcome"])
 # Prometheus sees a count rise only if it has seen it before.
 WRITTEN, LOST = LINES.labels("written"), LINES.labels("lost")
+FAILING = Gauge("semsearch_audit_failing", "1 while the audit log cannot be written, so that its lines wait.")
 
 log = structlog.get_logger(__name__)
 
@@ -140,6 +141,7 @@ class AuditLog:
         if (error is not None) == self._is_failing:
             return
         self._is_failing = error is not None
+        FAILING.set(self._is_failing)
         if error is not None:
             log.error("the audit log cannot be written; its lines wait", path=str(self._path), error=str(error))
         else:

@@ -13,11 +13,17 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 import structlog
+from prometheus_client import Gauge
 from typing_extensions import override
 
 POLL_SECONDS = 1.0
 MAX_BYTES = 16 * 2**20
 
+_UNUSABLE = Gauge(
+    "semsearch_file_unusable",
+    "Whether a changed file of tokens or keys is unusable, so that what it said before still holds.",
+    ["file"],
+)
 R = TypeVar("R")
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
@@ -97,13 +103,18 @@ class WatchedFile(Watched[bytes, T]):
             super().__init__(path, partial(read_file, path), parse, *every)
         except every as error:
             raise UnusableFile(path, problem_of(error)) from error
+        self._measure()
 
     @override
     def look(self) -> bool:
         """Read the file, and return whether its content is new."""
         if is_new := super().look():
             log.info("read a changed file", file=str(self._file))
+        self._measure()
         return is_new
+
+    def _measure(self) -> None:
+        _UNUSABLE.labels(str(self._file)).set(bool(self.problem))
 
 
 def read_file(path: Path) -> bytes:

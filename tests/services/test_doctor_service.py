@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import signal
+import threading
+import time
 from pathlib import Path
 
+import grpc
 import pytest
 from semsearch.doctor.findings import Finding, State
 from semsearch.doctor.places import Place, ServicePlaces, split
 from semsearch.doctor.services import examine_service
+from semsearch.index.v1 import index_service_pb2 as index_pb
 
+from tests.ports import free_ports
 from tests.services.index_process import index_process
 from tests.services.service_process import ServiceProcess
 from tests.unit.serving.access.made_tokens import MadeTokens
+
+DEADLINE = 30.0
 
 
 def examined(service: ServiceProcess, metrics: int = -1) -> list[Finding]:
@@ -20,6 +27,16 @@ def examined(service: ServiceProcess, metrics: int = -1) -> list[Finding]:
     others = (Place("index", "metrics", host, metrics, "SEMSEARCH_INDEX_METRICS_PORT"),) if metrics > 0 else ()
     place = Place("index", "gRPC", host, port, "SEMSEARCH_INDEX_PORT")
     return list(examine_service(ServicePlaces("index", place, others), suite_runs=True))
+
+
+def problems(service: ServiceProcess, metrics: int, *wanted: str) -> dict[str, Finding]:
+    """Return the problems by part once they are about the wanted parts, or at the deadline."""
+    deadline = time.monotonic() + DEADLINE
+    while True:
+        found = {each.part: each for each in examined(service, metrics) if each.state is State.PROBLEM}
+        if found.keys() == set(wanted) or time.monotonic() > deadline:
+            return found
+        threading.Event().wait(0.1)
 
 
 def test_a_service_whose_quota_the_caller_has_used_up_is_the_service_and_well(
@@ -53,3 +70,39 @@ def test_a_service_that_hangs_is_named_with_its_process(tmp_path: Path) -> None:
         assert f"(process {index.process.pid}) hangs" in found.text
         assert f"kill -KILL {index.process.pid}" in found.advice
         assert "SEMSEARCH_INDEX_PORT" not in found.advice
+
+
+def test_files_that_a_running_service_cannot_use_are_problems_until_they_are_right_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, live, audit = MadeTokens(tmp_path), tmp_path / "live.toml", tmp_path / "audit.jsonl"
+    monkeypatch.setenv("SEMSEARCH_CLIENT_TOKEN", made.add("ada", "admin"))
+    live.write_text("")
+    (metrics,) = free_ports(1)
+    flags = (
+        f"--tokens={made.path}",
+        f"--live-settings={live}",
+        f"--audit-log={audit}",
+        f"--metrics-port={metrics}",
+    )
+    with index_process(tmp_path, *flags) as index:
+        assert problems(index, metrics) == {}
+        made.path.write_text('{"bad')
+        live.write_text('[index]\nread_quota = "many"\n')
+        audit.unlink()
+        audit.mkdir()
+        with pytest.raises(grpc.RpcError):
+            index.stub.ListIndexes(index_pb.ListIndexesRequest())  # without a token, so it is to be in the audit log
+        parts = ("index: tokens and keys", "index: live settings", "index: audit log")
+        found = problems(index, metrics, *parts)
+        assert found.keys() == set(parts)
+        tokens, settings, log = (found[part] for part in parts)
+        assert tokens.text.startswith(f"{made.path} cannot be used, and what it said before still holds")
+        assert "revoked" in tokens.text
+        assert "no effect" in settings.text
+        assert "cannot be written" in log.text
+        assert all("log of the index" in each.advice for each in found.values())
+        made.write()
+        live.write_text("")
+        audit.rmdir()
+        assert problems(index, metrics) == {}

@@ -19,6 +19,7 @@ from semsearch.doctor.listeners import described, listens, process_at
 from semsearch.doctor.places import Place, ServicePlaces
 from semsearch.doctor.reflection import Reflection
 from semsearch.doctor.unexamined import free, other_server, refusal, unexamined
+from semsearch.doctor.unusable_files import examine_files
 from semsearch.rpc_errors import GATEWAY
 from semsearch.transport.blocking import open_channel
 from semsearch.transport.server import Server
@@ -61,7 +62,10 @@ def examine_service(places: ServicePlaces, *, suite_runs: bool) -> Iterator[Find
             yield refusal(place, error) or unexamined(place, error, _CALL_SECONDS)
             return
     yield from examine_certificate(place)
-    yield from map(_examine_other_port, places.others)
+    for other in places.others:
+        yield _examine_other_port(other)
+        if other.purpose == "metrics":
+            yield from examine_files(other)
 
 
 def _names(reflection: Reflection, health: _Health, place: Place) -> tuple[Finding | None, list[str]]:

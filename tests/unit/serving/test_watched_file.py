@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
 from serving.watched_file import UnusableFile, WatchedFile
@@ -55,6 +56,18 @@ def test_the_last_good_content_stays_and_the_problem_is_logged_once(path: Path) 
         path.write_text("one", encoding="utf-8")
         file.look()
     assert [each["log_level"] for each in logs] == ["error"]
+
+
+def test_a_metric_says_whether_a_file_is_unusable(path: Path) -> None:
+    def measured() -> float | None:
+        return REGISTRY.get_sample_value("semsearch_file_unusable", {"file": str(path)})
+
+    file = number_in(path)
+    assert measured() == 0  # from the start, so that an alert sees it change
+    for content, unusable in (("one", 1), ("1", 0)):
+        path.write_text(content, encoding="utf-8")
+        file.look()
+        assert measured() == unusable
 
 
 @pytest.mark.parametrize("content", ["one", None])
