@@ -9,6 +9,7 @@ from pathlib import Path
 
 import grpc
 import pytest
+from semsearch.certificates.folder import CertificateFolder
 from semsearch.doctor.findings import Finding, State
 from semsearch.doctor.places import Place, ServicePlaces, split
 from semsearch.doctor.services import examine_service
@@ -16,7 +17,7 @@ from semsearch.index.v1 import index_service_pb2 as index_pb
 
 from tests.ports import free_ports
 from tests.services.index_process import index_process
-from tests.services.service_process import ServiceProcess
+from tests.services.service_process import ServiceProcess, service_process
 from tests.unit.serving.access.made_tokens import MadeTokens
 
 DEADLINE = 30.0
@@ -105,4 +106,28 @@ def test_files_that_a_running_service_cannot_use_are_problems_until_they_are_rig
         made.write()
         live.write_text("")
         audit.rmdir()
+        assert problems(index, metrics) == {}
+
+
+def test_a_new_certificate_that_a_service_cannot_use_is_a_problem_while_the_last_good_one_serves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = CertificateFolder(tmp_path / "certs")
+    folder.make()
+    files = {name: folder.path / name for name in ("ca.crt", "server.crt", "server.key", "client.crt", "client.key")}
+    for kind, name in (("CA", "ca.crt"), ("CERT", "client.crt"), ("KEY", "client.key")):
+        monkeypatch.setenv(f"SEMSEARCH_CLIENT_TLS_{kind}", str(files[name]))
+    (metrics,) = free_ports(1)
+    flags = [f"--tls-{kind}={files[name]}" for kind, name in (("ca", "ca.crt"), ("cert", "server.crt"))]
+    with service_process(
+        "index_service", tmp_path, *flags, f"--tls-key={files['server.key']}", f"--metrics-port={metrics}"
+    ) as index:
+        assert problems(index, metrics) == {}
+        good = files["server.crt"].read_bytes()
+        files["server.crt"].write_bytes(files["client.crt"].read_bytes())
+        found = problems(index, metrics, "index: new certificate")
+        assert found.keys() == {"index: new certificate"}
+        text = found["index: new certificate"].text
+        assert text == f"{files['server.crt']}: its new file cannot be used, the last good one serves"
+        files["server.crt"].write_bytes(good)
         assert problems(index, metrics) == {}

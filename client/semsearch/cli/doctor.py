@@ -10,6 +10,7 @@ from semsearch import suites
 from semsearch.cli import addresses, options
 from semsearch.cli.output import Output, counted
 from semsearch.client import DEFAULT_SERVER, Client
+from semsearch.doctor.certificates import own_certificate_problem
 from semsearch.doctor.contents import examine_indexes, examine_model_and_collections
 from semsearch.doctor.findings import Finding, State
 from semsearch.doctor.machine import examine_disk, examine_suite, examine_versions
@@ -49,6 +50,8 @@ def _examine(server: str, index_address: str) -> Iterator[Finding]:
     yield examine_versions()
     if is_here:
         yield examine_suite(suite)
+    if own := own_certificate_problem():
+        yield own
     serving = set()
     for places in places_of(server, index_address, suite):
         found = list(examine_service(places, suite_runs=bool(suite.pid)))

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from semsearch.doctor.findings import Finding, ok, problem
 from semsearch.doctor.places import Place
-from semsearch.rpc_errors import GATEWAY
-from semsearch.transport.server import Server
-from semsearch.transport.tls import CA_VARIABLE, CERTIFICATE_VARIABLE, KEY_VARIABLE, Tls
+from semsearch.errors import InvalidRequest
+from semsearch.transport.tls import (
+    CA_VARIABLE,
+    CERTIFICATE_VARIABLE,
+    KEY_VARIABLE,
+    NAME_VARIABLE,
+    Tls,
+    tls_of_environment,
+)
 
 _SECONDS = 5.0
 # As the services themselves warn (serving/tls.py).
@@ -21,17 +29,45 @@ _WARN_SHARE = 4
 _VALIDITY = ("notBefore", "notAfter")
 
 
-def tls_of(place: Place) -> Tls | None:
-    """Return the certificates for connections to a port; None for plaintext."""
-    tls = Server(place.address, GATEWAY).tls
+def own_tls() -> Tls | None:
+    """Return the certificates for this caller's connections; None for plaintext."""
+    tls = tls_of_environment()
     return tls if isinstance(tls, Tls) else Tls() if tls else None
+
+
+def own_certificate_problem() -> Finding | None:
+    """Return what is wrong with the files of this caller's connections; no port can be asked anything then."""
+    try:
+        if (tls := own_tls()) is not None:
+            tls.context()
+    except InvalidRequest as error:
+        return problem(
+            "certificate",
+            f"{error.message} Services that have the same files serve with the last good ones",
+            f"Make the files right, for example with `semsearch certs renew`, or set {CA_VARIABLE}, "
+            f"{CERTIFICATE_VARIABLE} and {KEY_VARIABLE} to others. A restart of services with these files would fail.",
+        )
+    return None
 
 
 def examine_certificate(place: Place) -> Iterator[Finding]:
     """Yield how long the certificate of a port is good, if it is encrypted."""
-    tls = tls_of(place)
-    if tls is None:
+    if (tls := own_tls()) is not None:
+        yield from _examine_shown(place, tls)
+
+
+def examine_certificate_unasked(place: Place) -> Iterator[Finding]:
+    """Yield how long the certificate of a port is good, which it also shows to callers without one."""
+    roots = os.environ.get(CA_VARIABLE)
+    tls = Tls(Path(roots) if roots else None, server_name=os.environ.get(NAME_VARIABLE, ""))
+    try:
+        tls.context()
+    except InvalidRequest:  # which is a finding of its own
         return
+    yield from _examine_shown(place, tls)
+
+
+def _examine_shown(place: Place, tls: Tls) -> Iterator[Finding]:
     part = f"{place.service}: certificate"
     try:
         shown = _shown(place, tls.context(), tls.server_name)
@@ -53,7 +89,7 @@ def examine_certificate(place: Place) -> Iterator[Finding]:
 
 def encryption_problem(place: Place) -> Finding | None:
     """Return why a port cannot be reached, if the reason is its encryption or that of the caller."""
-    tls = tls_of(place)
+    tls = own_tls()
     if tls is None:
         if not _speaks_tls(place):
             return None

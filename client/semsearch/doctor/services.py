@@ -13,7 +13,12 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from semsearch import suites
 from semsearch.doctor.background_work import WORKS
-from semsearch.doctor.certificates import examine_certificate, tls_of
+from semsearch.doctor.certificates import (
+    examine_certificate,
+    examine_certificate_unasked,
+    own_certificate_problem,
+    own_tls,
+)
 from semsearch.doctor.findings import Finding, note, ok, problem
 from semsearch.doctor.listeners import described, listens, process_at
 from semsearch.doctor.places import Place, ServicePlaces
@@ -43,6 +48,12 @@ def examine_service(places: ServicePlaces, *, suite_runs: bool) -> Iterator[Find
         yield _not_listening(place, suite_runs=suite_runs)
         if suites.on_this_machine(place.address):
             yield from (_taken(each) for each in places.others if listens(each.host, each.port))
+        return
+    if own_certificate_problem():
+        yield note(
+            place.service, f"{place.address} listens; it was not asked, as this caller's certificate cannot be used"
+        )
+        yield from examine_certificate_unasked(place)
         return
     server = Server(place.address, GATEWAY)
     with open_channel(server) as channel:
@@ -136,10 +147,10 @@ def _examine_rpcs(reflection: Reflection, place: Place) -> Iterator[Finding]:
 
 
 def _examine_other_port(place: Place) -> Finding:
-    scheme = "http" if tls_of(place) is None else "https"
+    scheme = "http" if own_tls() is None else "https"
     part, base = f"{place.service}: {place.purpose}", f"{scheme}://{place.address}"
     health, shown = _PATHS[place.purpose]
-    opener = _direct(place)
+    opener = _direct()
     status = _status(opener, f"{base}{health}")
     if not status:
         return note(part, f"{base} does not answer", f"It is off, or elsewhere: {place.variable} sets the port.")
@@ -154,9 +165,9 @@ def _examine_other_port(place: Place) -> Finding:
     return ok(part, f"{base}{shown}")
 
 
-def _direct(place: Place) -> urllib.request.OpenerDirector:
+def _direct() -> urllib.request.OpenerDirector:
     """Return an opener that uses no proxy of the environment: the port is on this machine."""
-    tls = tls_of(place)
+    tls = own_tls()
     context = None if tls is None else tls.context()
     return urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
 

@@ -28,6 +28,12 @@ _REPORTED = (
         "Repair or restore the file: a restart would fail. The log of the {service} says what is wrong with it.",
     ),
     _Reported(
+        "semsearch_tls_files_unusable",
+        "new certificate",
+        "{file}: its new file cannot be used, the last good one serves",
+        "Put the right certificate and key there: a restart would fail. The log of the {service} says what is wrong.",
+    ),
+    _Reported(
         "semsearch_live_settings_refused",
         "live settings",
         "the file of SEMSEARCH_LIVE_SETTINGS is wrong and has no effect",

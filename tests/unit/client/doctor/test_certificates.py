@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -12,9 +13,12 @@ import pytest
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from semsearch.certificates.folder import CertificateFolder
+from semsearch.cli import app
+from semsearch.doctor.certificates import own_certificate_problem
 from semsearch.doctor.findings import Finding, State
 from semsearch.doctor.places import Place, ServicePlaces
 from semsearch.doctor.services import examine_service
+from typer.testing import CliRunner
 
 INDEX = "semsearch.index.v1.IndexService"
 
@@ -27,8 +31,8 @@ def folder(tmp_path: Path) -> CertificateFolder:
 
 
 @contextmanager
-def examined(folder: CertificateFolder, name: str = "server") -> Iterator[list[Finding]]:
-    """Examine an index that wants callers to have certificates, and yield what is found."""
+def served(folder: CertificateFolder, name: str = "server") -> Iterator[Place]:
+    """Serve an index that wants callers to have certificates."""
     server, reporting = grpc.server(ThreadPoolExecutor(4)), health.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(reporting, server)
     reporting.set(INDEX, health_pb2.HealthCheckResponse.SERVING)
@@ -38,10 +42,16 @@ def examined(folder: CertificateFolder, name: str = "server") -> Iterator[list[F
     port = server.add_secure_port("127.0.0.1:0", credentials)
     server.start()
     try:
-        place = Place("index", "gRPC", "127.0.0.1", port, "SEMSEARCH_INDEX_PORT")
-        yield list(examine_service(ServicePlaces("index", place, ()), suite_runs=True))
+        yield Place("index", "gRPC", "127.0.0.1", port, "SEMSEARCH_INDEX_PORT")
     finally:
         server.stop(None).wait()
+
+
+@contextmanager
+def examined(folder: CertificateFolder) -> Iterator[list[Finding]]:
+    """Examine such an index, and yield what is found."""
+    with served(folder) as place:
+        yield list(examine_service(ServicePlaces("index", place, ()), suite_runs=True))
 
 
 def use(monkeypatch: pytest.MonkeyPatch, folder: CertificateFolder, name: str = "client") -> None:
@@ -91,3 +101,41 @@ def test_a_caller_that_is_encrypted_differently_learns_what_to_set(
         assert finding.state is State.PROBLEM
         assert problem in finding.text
         assert advice in finding.advice
+
+
+def test_a_broken_certificate_of_the_caller_is_one_problem_and_what_the_service_shows_is_still_examined(
+    folder: CertificateFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(monkeypatch, folder)
+    assert own_certificate_problem() is None
+    (folder.path / "client.key").write_bytes((folder.path / "server.key").read_bytes())
+    own = own_certificate_problem()
+    assert own is not None
+    assert (own.part, own.state) == ("certificate", State.PROBLEM)
+    assert f"The key in {folder.path / 'client.key'} is not the key of" in own.text
+    assert "last good" in own.text
+    assert "semsearch certs renew" in own.advice
+    with examined(folder) as (asked, shown):
+        assert asked.state is State.NOTE
+        assert "was not asked" in asked.text
+        assert (shown.part, shown.state) == ("index: certificate", State.OK)
+
+
+@pytest.mark.parametrize("file", ["ca.crt", "client.crt", "client.key"])
+@pytest.mark.parametrize("content", [None, "no PEM"])
+def test_the_command_shows_its_table_whatever_is_wrong_with_the_callers_files(
+    folder: CertificateFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, content: str | None
+) -> None:
+    use(monkeypatch, folder)
+    for name, value in (("DATA", str(tmp_path)), ("EMBEDDER_PORT", "1"), ("CLIENT_SERVER", "127.0.0.1:1")):
+        monkeypatch.setenv(f"SEMSEARCH_{name}", value)
+    with served(folder) as place:
+        (folder.path / file).unlink()
+        if content is not None:
+            (folder.path / file).write_text(content)
+        done = CliRunner().invoke(app, ["doctor", "--json", "--index-address", place.address])
+    assert done.exit_code == 1, done.output
+    found = {each["part"]: each for each in json.loads(done.stdout)["findings"]}
+    assert str(folder.path / file) in found["certificate"]["text"]
+    assert found["index"]["state"] == "note"
+    assert "disk" in found
