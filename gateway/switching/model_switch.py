@@ -24,6 +24,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 
 import structlog
+from prometheus_client import Gauge
 
 from gateway.backends.embedding import Embedder, Model
 from gateway.backends.refusals import Refused
@@ -40,6 +41,7 @@ from serving.background import WorkHealth
 _RETRY_SECONDS = 1.0
 # What the embedder says of a model that will not be another one for being asked again.
 _NO_MODEL = frozenset({"MODEL_NOT_FOUND", "BUNDLE_DAMAGED", "BUNDLE_TOO_NEW"})
+_RUNNING = Gauge("semsearch_gateway_switches_running", "1 while this process switches the suite to another model.")
 
 log = structlog.get_logger(__name__)
 
@@ -80,7 +82,7 @@ class ModelSwitch:
                 await asyncio.sleep(_RETRY_SECONDS)
                 continue
             if run is not None:
-                with self._orphans.switching():
+                with self._orphans.switching(), _RUNNING.track_inprogress():
                     await self._finish(run)
                 self._run = None
             self.health.succeeded()

@@ -58,6 +58,26 @@ def test_a_service_whose_quota_the_caller_has_used_up_is_the_service_and_well(
         assert (work.state, work.text) == (State.OK, "merging")
 
 
+def test_a_token_that_is_missing_or_expired_or_unknown_is_told_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = MadeTokens(tmp_path)
+    expired = made.add("ann", expires_in=-60)
+    unknown = f"semsearch_{'0' * 12}_{'x' * 43}"
+    with index_process(tmp_path, f"--tokens={made.path}") as index:
+        for token, text, advice in (
+            ("", "answers only callers that it knows", "SEMSEARCH_CLIENT_TOKEN to a token of that suite"),
+            (expired, "refuses this caller: The token expired at", "SEMSEARCH_CLIENT_TOKEN to another token"),
+            (unknown, "refuses this caller: The token is not one that", "SEMSEARCH_CLIENT_TOKEN to another token"),
+        ):
+            monkeypatch.setenv("SEMSEARCH_CLIENT_TOKEN", token)
+            refused, serves, *_ = examined(index)
+            assert refused.state is State.PROBLEM
+            assert text in refused.text
+            assert advice in refused.advice
+            assert serves.state is State.OK
+
+
 def test_a_service_that_hangs_is_named_with_its_process(tmp_path: Path) -> None:
     with index_process(tmp_path) as index:
         index.process.send_signal(signal.SIGSTOP)

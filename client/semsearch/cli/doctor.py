@@ -11,7 +11,7 @@ from semsearch.cli import addresses, options
 from semsearch.cli.output import Output, counted
 from semsearch.client import DEFAULT_SERVER, Client
 from semsearch.doctor.certificates import own_certificate_problem
-from semsearch.doctor.contents import examine_indexes, examine_model_and_collections
+from semsearch.doctor.contents import examine_indexes, examine_model_and_collections, switch_in_progress
 from semsearch.doctor.findings import Finding, State
 from semsearch.doctor.machine import examine_disk, examine_suite, examine_versions
 from semsearch.doctor.places import places_of
@@ -53,14 +53,16 @@ def _examine(server: str, index_address: str) -> Iterator[Finding]:
     if own := own_certificate_problem():
         yield own
     serving = set()
-    for places in places_of(server, index_address, suite):
+    everywhere = places_of(server, index_address, suite)
+    for places in everywhere:
         found = list(examine_service(places, suite_runs=bool(suite.pid)))
         if found[0].state is State.OK:
             serving.add(places.service)
         yield from found
     if "gateway" in serving:
         with Client(server, timeout=_CALL_SECONDS) as client:
-            yield from examine_model_and_collections(client)
+            metrics = [each for places in everywhere for each in places.others if each.is_of("gateway", "metrics")]
+            yield from examine_model_and_collections(client, is_switching=switch_in_progress(metrics))
     largest = 0
     if "index" in serving:
         with IndexOperations(index_address, timeout=_CALL_SECONDS) as service:

@@ -3,27 +3,42 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 
 from semsearch.client import DEFAULT_COLLECTION, Client
 from semsearch.doctor.findings import Finding, note, ok, problem
-from semsearch.errors import SemsearchError
+from semsearch.doctor.places import Place
+from semsearch.errors import AccessDenied, SemsearchError
 from semsearch.index_operations import IndexOperations
+from semsearch.top.scraping import NoMetrics, scrape
+from semsearch.transport.server import TOKEN_VARIABLE
 from semsearch.values import Collection, Model
 from semsearch.values.indexes import IndexSummary
 
+_SWITCHES = "semsearch_gateway_switches_running"
 # At most this many are listed one by one; a suite may have thousands.
 _LISTED = 10
 # The recall is measured with some hundred queries, so it varies.
 _RECALL_TOLERANCE = 0.03
 
 
-def examine_model_and_collections(client: Client) -> Iterator[Finding]:
+def switch_in_progress(gateways: Iterable[Place]) -> bool:
+    """Return whether a gateway says that it switches the suite to another model; `gateways` are ports of metrics."""
+    for each in gateways:
+        with suppress(NoMetrics):
+            if scrape(each.address).total(_SWITCHES):
+                return True
+    return False
+
+
+def examine_model_and_collections(client: Client, *, is_switching: bool) -> Iterator[Finding]:
     """Yield findings about the active model and the collections."""
     try:
         model = client.get_model()
         yield ok("model", f"{model.id}: {model.word_count:,} words, {model.dimension} dimensions")
-        yield from _examine_collections(model, sorted(client.list_collections(), key=lambda each: -each.image_count))
+        collections = sorted(client.list_collections(), key=lambda each: -each.image_count)
+        yield from _examine_collections(model, collections, is_switching=is_switching)
     except SemsearchError as error:
         yield problem("model", error.message, error.hint or "The log of the gateway says more.")
 
@@ -32,6 +47,8 @@ def examine_indexes(service: IndexOperations) -> tuple[list[Finding], int]:
     """Return findings about the indexes, and the size of the largest in bytes."""
     try:
         found = sorted(service.list_indexes(), key=lambda each: -each.item_count)
+    except AccessDenied as error:
+        return [note("indexes", error.message, f"Set {TOKEN_VARIABLE} to an administrator's token, to see them.")], 0
     except SemsearchError as error:
         return [problem("indexes", error.message, error.hint or "The log of the index says more.")], 0
     findings = [_examine_index(each) for each in found]
@@ -42,7 +59,7 @@ def examine_indexes(service: IndexOperations) -> tuple[list[Finding], int]:
     return listed, max((each.disk_bytes for each in found), default=0)
 
 
-def _examine_collections(model: Model, collections: Sequence[Collection]) -> Iterator[Finding]:
+def _examine_collections(model: Model, collections: Sequence[Collection], *, is_switching: bool) -> Iterator[Finding]:
     count = sum(each.image_count for each in collections)
     if not count:
         yield note("images", "there are no images yet", "Add yours: semsearch index DIR. Or fetch some: semsearch demo")
@@ -50,11 +67,12 @@ def _examine_collections(model: Model, collections: Sequence[Collection]) -> Ite
     yield ok("images", f"{count:,} in {_listed(collections)}")
     others = [each for each in collections if each.model_id != model.id and each.image_count]
     for each in others[:_LISTED]:
-        yield note(
-            f"collection {each.id}",
-            f"keeps the model that embedded its images, {each.model_id}",
-            f"To embed them again with the active one: semsearch model activate {model.id.partition('@')[0]}",
-        )
+        if is_switching:
+            text, advice = f"has the model {each.model_id}: a switch to another model is in progress", ""
+        else:
+            text = f"keeps the model that embedded its images, {each.model_id}"
+            advice = f"To embed them again with the active one: semsearch model activate {model.id.partition('@')[0]}"
+        yield note(f"collection {each.id}", text, advice)
 
 
 def _listed(collections: Sequence[Collection]) -> str:

@@ -31,6 +31,10 @@ class Place:
         """The kind of the service: "gateway-2" is a gateway too."""
         return self.service.partition("-")[0]
 
+    def is_of(self, kind: str, purpose: str) -> bool:
+        """Return whether it is a port of this purpose, of a service of this kind."""
+        return (self.kind, self.purpose) == (kind, purpose)
+
     @property
     def address(self) -> str:
         """The place as host:port."""

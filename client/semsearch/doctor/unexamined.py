@@ -22,16 +22,24 @@ _MODULES = {"gateway": "gateway", "embedder": "embedder_service", "index": "inde
 _REFUSED = (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED)
 _SET_TOKEN = f"Set {TOKEN_VARIABLE} to a token of that suite; `semsearch token create` makes one."
 _OF_ADMIN = f"Set {TOKEN_VARIABLE} to an administrator's token, or look again when the quota allows it."
+_ANOTHER = f"Set {TOKEN_VARIABLE} to another token; `semsearch token create` makes one."
 _ADVICE = {
     "QUOTA_USED_UP": _OF_ADMIN,
     "RATE_EXCEEDED": _OF_ADMIN,
     "OVERLOADED": "Look again in a moment; `semsearch top` shows what the services are doing.",
+    "TOO_MANY_CALLS": "Look again when fewer calls of this caller are in progress.",
+    "SHUTTING_DOWN": "It ends or is being restarted: look again in a moment.",
+    "TOKEN_EXPIRED": _ANOTHER,
+    "TOKEN_UNKNOWN": _ANOTHER,
+    "ROLE_TOO_LOW": _ANOTHER,
 }
 
 
 def refusal(place: Place, error: grpc.RpcError) -> Finding | None:
     """Return why a service of semsearch did not answer this caller; None if it was no refusal of semsearch."""
     reason = (refused := from_rpc_error(error, place.address, GATEWAY)).reason
+    if reason == "TOKEN_MISSING":
+        return problem(place.service, f"{place.address} answers only callers that it knows", _SET_TOKEN)
     if reason in _ADVICE:
         return problem(
             place.service, f"{place.address} runs, and refuses this caller: {refused.message}", _ADVICE[reason]
@@ -49,7 +57,7 @@ def other_server(place: Place) -> Finding:
 def unexamined(place: Place, error: grpc.RpcError, seconds: float) -> Finding:
     """Return why a call failed that could take `seconds`."""
     code = error.code()
-    if code in _REFUSED:
+    if code in _REFUSED:  # by something before the service, such as a proxy
         return problem(place.service, f"{place.address} answers only callers that it knows", _SET_TOKEN)
     is_unavailable = code is grpc.StatusCode.UNAVAILABLE
     if code is grpc.StatusCode.DEADLINE_EXCEEDED or (is_unavailable and _is_silent(place)):

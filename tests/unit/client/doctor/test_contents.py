@@ -16,7 +16,7 @@ from semsearch.doctor.contents import examine_indexes, examine_model_and_collect
 from semsearch.doctor.findings import Finding, State
 from semsearch.doctor.machine import examine_disk, examine_suite, examine_versions
 from semsearch.doctor.places import places_of
-from semsearch.errors import SemsearchError, TimedOut
+from semsearch.errors import AccessDenied, SemsearchError, TimedOut
 from semsearch.index_operations import IndexSummary
 from semsearch.suites import GatewayProcess, Suite
 from semsearch.values import Collection, Model
@@ -28,9 +28,9 @@ INDEX = IndexSummary("i.1", 400, 300, "photos@b", ("i",), 1, 6_000_000, (), 0.95
 Usage = namedtuple("Usage", "total used free")
 
 
-def collections(*found: Collection, model: Model = MODEL) -> list[Finding]:
+def collections(*found: Collection, model: Model = MODEL, is_switching: bool = False) -> list[Finding]:
     client: Any = SimpleNamespace(get_model=lambda: model, list_collections=lambda: iter(found))
-    return list(examine_model_and_collections(client))
+    return list(examine_model_and_collections(client, is_switching=is_switching))
 
 
 def indexes(*found: IndexSummary, error: SemsearchError | None = None) -> tuple[list[Finding], int]:
@@ -53,6 +53,12 @@ def test_a_collection_of_another_model_says_how_to_switch() -> None:
     *_, other = collections(COLLECTION, replace(COLLECTION, id="old", model_id="tiny@a"))
     assert (other.part, other.state) == ("collection old", State.NOTE)
     assert other.advice.endswith("semsearch model activate photos")
+
+
+def test_a_collection_that_a_switch_in_progress_has_moved_needs_no_action() -> None:
+    *_, moved = collections(COLLECTION, replace(COLLECTION, id="old", model_id="tiny@a"), is_switching=True)
+    assert (moved.part, moved.state, moved.advice) == ("collection old", State.NOTE, "")
+    assert "switch to another model is in progress" in moved.text
 
 
 def test_an_empty_suite_says_how_to_add_images() -> None:
@@ -94,6 +100,13 @@ def test_of_thousands_of_indexes_the_largest_and_the_bad_are_listed() -> None:
 def test_an_index_service_that_does_not_answer_is_a_problem() -> None:
     (found,), largest = indexes(error=TimedOut("no answer", hint="Try again."))
     assert (found.state, found.text, found.advice, largest) == (State.PROBLEM, "no answer", "Try again.", 0)
+
+
+def test_indexes_that_only_an_administrator_may_list_are_no_problem_of_the_suite() -> None:
+    (found,), largest = indexes(error=AccessDenied("The token has the role read, and ListIndexes needs admin."))
+    assert (found.state, largest) == (State.NOTE, 0)
+    assert found.text == "The token has the role read, and ListIndexes needs admin."
+    assert "administrator's token" in found.advice
 
 
 @pytest.mark.parametrize(("free", "state"), [(5 * 10**9, State.OK), (4 * 10**9 - 1, State.PROBLEM)])

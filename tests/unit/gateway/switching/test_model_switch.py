@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 
 import pytest
+from prometheus_client import REGISTRY
 
 import gateway.switching.model_switch
 from gateway.backends.refusals import ModelNotFound, Refusal, Refused
@@ -44,6 +45,16 @@ async def gallery(core: Core) -> Core:
     await core.add(*(upload(n, picture(name), name, {"n": float(n)}) for n, name in enumerate(NAMES)))
     await core.add(upload(1, picture("red"), "red"), collection="other")
     return core
+
+
+async def test_a_metric_says_whether_a_switch_is_in_progress(gallery: Core) -> None:
+    def running() -> float | None:
+        return REGISTRY.get_sample_value("semsearch_gateway_switches_running")
+
+    assert running() == 0
+    async with switching(gallery):
+        assert 1 in [running() async for _ in gallery.switch.activate(OTHER_MODEL.id)]
+        await until(lambda: running() == 0)
 
 
 async def test_a_switch_changes_only_the_vectors(gallery: Core) -> None:
