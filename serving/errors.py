@@ -117,6 +117,7 @@ _OWN: ErrorTable = {
     access.TokenExpired: _plain(grpc.StatusCode.UNAUTHENTICATED, reasons.ERROR_REASON_TOKEN_EXPIRED),
     access.TokenChanged: _plain(grpc.StatusCode.UNAUTHENTICATED, reasons.ERROR_REASON_TOKEN_CHANGED),
     access.NoRole: lambda error: _role_too_low("", error.needed),
+    access.TooManyCollections: lambda _: _not_of(""),
     access.RoleTooLow: lambda error: _role_too_low(error.role, error.needed),
     access.CollectionNotAllowed: lambda error: _not_of(error.collection),
     access.NotForSomeCollections: lambda _: _not_of(""),

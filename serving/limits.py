@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from serving import http_requests, http_server
+from serving import http_requests, http_server, server
 from serving.decoding import MAX_FIELDS
 from serving.http_settings import HttpSettings
 from serving.settings import ServiceSettings
@@ -39,6 +39,7 @@ def of_process(settings: ServiceSettings) -> tuple[Limit, ...]:
     limits = (
         chosen(settings, "max_message_bytes", "message", "bytes"),
         Limit("message", MAX_FIELDS, "fields, those of its messages included"),
+        Limit("metadata", server.MAX_METADATA_BYTES, "bytes"),
         chosen(settings, "max_streams_per_connection", "gRPC connection", "calls at a time"),
         chosen(settings, "max_connections", "gRPC connections", "at a time"),
         chosen(settings, "max_connection_age_seconds", "gRPC connection", "seconds until a new one is opened"),

@@ -47,6 +47,10 @@ from serving.shutdown import limit_duration, shut_down
 from serving.tls import CertificateError
 from serving.watched_file import UnusableFile
 
+# Bytes of a call's metadata. A call inside the suite names the collections of its caller: 1,000 names of 63 characters
+# are 88 kB. gRPC's own limit refuses some calls from 8 KiB on.
+MAX_METADATA_BYTES = 128 * 2**10
+
 log = structlog.get_logger(__name__)
 
 
@@ -121,6 +125,9 @@ async def _run(settings: ServiceSettings, open_services: OpenServices, methods: 
         options=[
             ("grpc.max_receive_message_length", settings.max_message_bytes),
             ("grpc.max_send_message_length", settings.max_message_bytes),
+            # Between the two, gRPC would refuse calls at random.
+            ("grpc.max_metadata_size", MAX_METADATA_BYTES),
+            ("grpc.absolute_max_metadata_size", MAX_METADATA_BYTES),
             # gRPC's default, one ping in 5 minutes, drops clients that ping a silent stream more often: the gateway's
             # health watches (30 s) were cut off after 120 s.
             ("grpc.http2.min_ping_interval_without_data_ms", 10_000),

@@ -6,6 +6,7 @@
     ├── TokenExpired           the token was valid until some time
     ├── TokenChanged           the token allows something else than when the stream began
     ├── NoRole                 the token gives its bearer no role
+    ├── TooManyCollections     the token names more collections than one may have
     ├── RoleTooLow             the method needs another role
     ├── CollectionNotAllowed   the caller may use only other collections
     ├── NotForSomeCollections  the method concerns the whole suite, and the caller may use only some collections
@@ -75,6 +76,16 @@ class NoRole(AccessRefused):
         super().__init__(
             f'The token of "{caller}" is valid, but its claim "{claim}" has no role for this server: none of '
             f"{', '.join(roles)}. Ask whoever runs the OpenID provider to add one."
+        )
+
+
+class TooManyCollections(AccessRefused):
+    """The token of an OpenID provider names more collections than one may have."""
+
+    def __init__(self, caller: str, claim: str, count: int, most: int) -> None:
+        super().__init__(
+            f'The token of "{caller}" is valid, but its claim "{claim}" has {count:,} collections, and a token may '
+            f"have {most:,}. Ask whoever runs the OpenID provider to name fewer."
         )
 
 

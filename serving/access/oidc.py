@@ -14,9 +14,10 @@ from typing import Any
 import jwt
 from jwt.types import Options
 
-from serving.access.errors import NoRole, TokenExpired, TokenUnknown
+from serving.access.errors import NoRole, TokenExpired, TokenUnknown, TooManyCollections
 from serving.access.identity import Identity
 from serving.access.key_sets import KeySet
+from serving.access.tokens import MAX_COLLECTIONS, is_collection_id
 from serving.callers import Caller, Role
 
 PREFIX = "oidc:"
@@ -55,6 +56,7 @@ class OidcTokens:
             TokenUnknown: It is not a token of the provider for this suite.
             TokenExpired: It was one.
             NoRole: It is one, and gives its bearer no role.
+            TooManyCollections: It is one, and names more collections than a token may have.
         """
         try:
             key = await self.keys.find(str(jwt.get_unverified_header(token).get("kid", "")))
@@ -81,8 +83,14 @@ class OidcTokens:
         roles = [known[text] for text in _texts(claims, self.role_claim) if text in known]
         if not roles:
             raise NoRole(name, ".".join(self.role_claim), known)
-        collections = frozenset(_texts(claims, self.collections_claim)) if self.collections_claim else None
-        return Caller(name, max(roles), collections)
+        return Caller(name, max(roles), self._collections(name, claims) if self.collections_claim else None)
+
+    def _collections(self, caller: str, claims: dict[str, Any]) -> frozenset[str]:
+        """Return the collections that the claim names; it may have names of other things too."""
+        collections = frozenset(filter(is_collection_id, _texts(claims, self.collections_claim)))
+        if len(collections) > MAX_COLLECTIONS:
+            raise TooManyCollections(caller, ".".join(self.collections_claim), len(collections), MAX_COLLECTIONS)
+        return collections
 
 
 def _expiry(token: str) -> float:

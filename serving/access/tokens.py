@@ -24,6 +24,7 @@ MAX_TOKENS = 10_000
 MAX_COLLECTIONS = 1_000
 _ID = re.compile(r"[0-9a-f]{12}")
 _CALLER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+_COLLECTION = re.compile(r"[a-z][a-z0-9-]{0,62}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _ROLES = {pb.ROLE_READ: Role.READ, pb.ROLE_WRITE: Role.WRITE, pb.ROLE_ADMIN: Role.ADMIN}
 _NO_TOKEN = bytes(hashlib.sha256().digest_size)
@@ -91,6 +92,11 @@ def digest_of(token: str) -> bytes:
     return hashlib.sha256(token.encode()).digest()
 
 
+def is_collection_id(text: str) -> bool:
+    """Return whether a collection may have this id."""
+    return _COLLECTION.fullmatch(text) is not None
+
+
 def _entry(token: pb.AccessToken) -> _Entry:
     expires = token.expire_time.ToNanoseconds() / 1e9 if token.HasField("expire_time") else None
     collections = frozenset(token.collections) or None
@@ -107,6 +113,8 @@ def _problem(token: pb.AccessToken) -> str:
         return "no role; a role is ROLE_READ, ROLE_WRITE or ROLE_ADMIN"
     if not _SHA256.fullmatch(token.sha256):
         return "a sha256 that is not 64 lower-case hexadecimal digits"
-    if len(token.collections) > MAX_COLLECTIONS or "" in token.collections:
-        return f"an empty name among its collections, or more than {MAX_COLLECTIONS:,} of them"
+    if len(token.collections) > MAX_COLLECTIONS:
+        return f"more than {MAX_COLLECTIONS:,} collections"
+    if not all(map(is_collection_id, token.collections)):
+        return "a collection whose id is not 1 to 63 lower-case letters, digits and hyphens that begin with a letter"
     return ""

@@ -22,6 +22,7 @@ from semsearch.v1 import gallery_service_pb2 as gallery
 from semsearch.v1 import gallery_service_pb2_grpc as gallery_grpc
 
 from serving.access import suite_key
+from serving.access.tokens import MAX_COLLECTIONS
 from serving.received_errors import reason_of
 from tests.connect_calls import WAYS, call, public_methods
 from tests.http_exchange import exchange
@@ -166,6 +167,19 @@ def test_a_caller_sees_and_changes_its_own_collections_only(suite: KnownCallers)
         del suite.made.file.tokens[-1]
         suite.made.write()
         until_refused(address, writer)
+
+
+def test_a_token_for_as_many_collections_as_it_may_have_works(suite: KnownCallers) -> None:
+    address = suite.processes["gateway"].address
+    names = [f"{number:04d}".rjust(63, "a") for number in range(MAX_COLLECTIONS)]
+    with Client(address, token=suite.tokens["admin"]) as admin:
+        admin.create_collection(names[-1])
+    token = suite.made.add("man", "read", *names)
+    until_accepted(address, token)
+    with Client(address, token=token) as client:
+        for _ in range(20):
+            assert not client.search_by_text("boat", collection=names[-1]).matches
+            assert [each.id for each in client.list_collections()] == [names[-1]]
 
 
 async def test_a_revoked_token_ends_an_upload_and_what_was_acknowledged_stays(suite: KnownCallers) -> None:

@@ -14,9 +14,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from serving.access import key_sets
-from serving.access.errors import NoRole, TokenExpired, TokenUnknown
+from serving.access.errors import NoRole, TokenExpired, TokenUnknown, TooManyCollections
 from serving.access.key_sets import BadKeySet, KeySet, key_set, parse
 from serving.access.oidc import OidcTokens
+from serving.access.tokens import MAX_COLLECTIONS
 from serving.callers import Caller, Role
 from serving.watched_file import UnusableFile
 from tests.unit.serving.access.provider import AUDIENCE, ISSUER, Provider, refused_tokens
@@ -48,6 +49,16 @@ async def test_claims_give_a_caller_its_name_role_and_collections(provider: Prov
     assert found.caller.collections == {"trip", "holiday"}
     # Where collections are a matter of the provider, a token that has none is for none.
     assert (await tokens(keys, collections=("places",)).identify(provider.token())).caller.collections == frozenset()
+
+
+async def test_a_claim_with_more_collections_than_a_token_may_have_is_refused(provider: Provider, file: Path) -> None:
+    oidc = tokens(key_set(str(file), ["ES256"]), collections=("places",))
+    names = [f"trip-{number}" for number in range(MAX_COLLECTIONS)]
+    # What cannot be a collection does not count: a claim may name groups of other programs too.
+    found = await oidc.identify(provider.token(places=[*names, "/staff", "Trip", "x" * 64, ""]))
+    assert found.caller.collections == {*names}
+    with pytest.raises(TooManyCollections, match="1,001 collections"):
+        await oidc.identify(provider.token(places=[*names, "one-more"]))
 
 
 async def test_only_the_issuers_own_tokens_for_this_suite_are_accepted(provider: Provider, file: Path) -> None:

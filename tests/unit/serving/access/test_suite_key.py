@@ -6,6 +6,7 @@ import itertools
 import json
 import secrets
 import time
+import tracemalloc
 
 import jwt
 import pytest
@@ -13,6 +14,7 @@ from jwt.utils import base64url_encode
 
 from serving.access.errors import TokenUnknown
 from serving.access.suite_key import IDENTITY_PREFIX, BadSuiteKey, SuiteKey
+from serving.access.tokens import MAX_COLLECTIONS
 from serving.callers import Caller, Role
 
 ANN = Caller("ann", Role.READ, frozenset({"trip", "holiday"}))
@@ -30,6 +32,19 @@ def test_an_identity_names_its_caller_for_some_minutes(caller: Caller) -> None:
     for seconds in (-3_600, 3_600):
         with pytest.raises(TokenUnknown):
             key.caller(identity, time.time() + seconds)
+
+
+def test_identities_of_a_caller_of_many_collections_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    key = SuiteKey([NEW])
+    many = Caller("many", Role.READ, frozenset(f"{number:063d}" for number in range(MAX_COLLECTIONS)))
+    tracemalloc.start()
+    for minute in range(200):
+        now = minute * 60.0
+        monkeypatch.setattr(time, "time", lambda now=now: now)
+        assert key.caller(key.sign(many), now) == many
+    grown, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert grown < 32 * 2**20
 
 
 def test_every_identity_begins_as_those_of_earlier_versions_do() -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+from semsearch.access.v1 import token_file_pb2 as pb
 
 from serving.access.errors import TokenExpired, TokenUnknown
 from serving.access.tokens import BadTokenFile, Tokens
@@ -59,11 +61,15 @@ def test_the_file_has_no_token(made: MadeTokens) -> None:
         ("caller", "oidc:ann", "a caller"),
         ("role", 0, "no role"),
         ("sha256", "00", "a sha256"),
+        ("collections", ["trip", ""], "a collection"),
+        ("collections", ["x" * 64], "a collection"),
+        ("collections", ["trip"] * 1_001, "more than 1,000"),
     ],
 )
-def test_an_entry_that_is_wrong_is_named(made: MadeTokens, field: str, value: object, problem: str) -> None:
+def test_an_entry_that_is_wrong_is_named(made: MadeTokens, field: str, value: Any, problem: str) -> None:
     made.add("ann")
-    setattr(made.file.tokens[0], field, value)
+    made.file.tokens[0].ClearField(field)  # type: ignore[arg-type]
+    made.file.tokens[0].MergeFrom(pb.AccessToken(**{field: value}))
     made.write()
     with pytest.raises(BadTokenFile, match=rf"tokens\[0\] has {problem}"):
         Tokens.parse(made.path.read_bytes())
