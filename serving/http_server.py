@@ -1,7 +1,7 @@
 """The HTTP port of a process: bound before anything is loaded, then served by uvicorn in the process's own loop.
 
 gRPC's server has limits built in, and uvicorn lacks some of them. Here are those of a connection: the bytes of a
-request's head, the time to send it, and the number of connections. `http_requests` has those of a request.
+request's head, the time to send it, the number of connections, and their age. `http_requests` has those of a request.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import structlog
 import uvicorn
 from starlette.types import ASGIApp
 from typing_extensions import override
+from uvicorn.protocols.http.flow_control import CLOSE_HEADER
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from serving.http_bodies import Bodies
@@ -58,13 +59,18 @@ def bind(host: str, port: int, *, shares_port: bool = False) -> socket.socket:
 
 @dataclass
 class HttpLimits:
-    """Limits that settings choose: connections of one address, and bytes of bodies in memory (see `http_bodies`).
+    """Limits that settings choose; the first may be changed while the server runs.
 
-    The first may be changed while the server runs.
+    Attributes:
+        connections_per_address: Connections of one address.
+        pending_bytes: Bytes of bodies in memory (see `http_bodies`).
+        max_connection_age_seconds: The answer to a request that comes later is the last one of its connection; 0 is
+            never.
     """
 
     connections_per_address: int = 256
     pending_bytes: int = PENDING_BYTES
+    max_connection_age_seconds: float = 0.0
 
 
 class HttpServer:
@@ -125,12 +131,13 @@ class _Server(uvicorn.Server):
 
 
 class _Protocol(H11Protocol):
-    """Closes a connection that is one too many, or takes too long to send the head of a request.
+    """Closes a connection that is one too many, takes too long to send the head of a request, or is too old.
 
     uvicorn refuses the requests of all connections if there are too many, and has a limit on time only for a connection
-    that sends nothing after a response.
+    that sends nothing after a response. An old connection ends after an answer that says so, so no request is lost.
     """
 
+    _made_at = 0.0
     _late: asyncio.TimerHandle | None = None
     address = ""
     is_refused = False
@@ -138,10 +145,11 @@ class _Protocol(H11Protocol):
     @override
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._made_at = self.loop.time()
         if self.client is not None:
             self.address = address_of(f"{self.client[0]}:{self.client[1]}")
         admitted = [each for each in self.connections if isinstance(each, _Protocol) and not each.is_refused]
-        most = self.config.limits.connections_per_address  # type: ignore[attr-defined]
+        most = self._limits.connections_per_address
         if len(self.connections) - len(admitted) >= _MOST_REFUSED:
             self.is_refused = True
             transport.abort()
@@ -160,9 +168,25 @@ class _Protocol(H11Protocol):
         self._watch()
 
     @override
+    def handle_events(self) -> None:
+        before = self.cycle
+        super().handle_events()
+        if self.cycle is not before and self._is_old():
+            self.cycle.default_headers = [*self.cycle.default_headers, CLOSE_HEADER]
+
+    @override
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         self._forget()
+
+    @property
+    def _limits(self) -> HttpLimits:
+        limits: HttpLimits = self.config.limits  # type: ignore[attr-defined]
+        return limits
+
+    def _is_old(self) -> bool:
+        most = self._limits.max_connection_age_seconds
+        return most > 0 and self.loop.time() - self._made_at > most
 
     def _refuse(self, whose: str) -> None:
         """Answer before a request comes, and discard that: closing at once would reset the connection instead."""

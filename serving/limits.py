@@ -54,5 +54,6 @@ def of_process(settings: ServiceSettings) -> tuple[Limit, ...]:
         Limit("HTTP head", http_server.MAX_HEAD_BYTES, "bytes"),
         Limit("HTTP head", http_server.HEAD_SECONDS, "seconds to arrive"),
         Limit("HTTP connection", http_server.KEEP_ALIVE_SECONDS, "seconds between requests"),
+        chosen(settings, "max_connection_age_seconds", "HTTP connection", "seconds until a new one is opened"),
         Limit("HTTP client", http_requests.STALL_SECONDS, "seconds without a byte, in a body or an answer"),
     )

@@ -94,7 +94,7 @@ class Safeguards:
             access_gate(settings, methods.rules),
             QuotaGate(Limiter(live.now.allowances), methods.costs, counts, methods.errors),
             AdmissionGate(methods.lanes, methods.errors),
-            HttpLimits(pending_bytes=settings.http_body_bytes) if isinstance(settings, HttpSettings) else HttpLimits(),
+            _http_limits(settings),
         )
 
     @property
@@ -140,3 +140,10 @@ class Safeguards:
         self.quotas.limiter.allowances = now.allowances
         if isinstance(now.settings, HttpSettings):
             self.http_limits.connections_per_address = now.settings.http_max_connections_per_address
+
+
+def _http_limits(settings: ServiceSettings) -> HttpLimits:
+    limits = HttpLimits(max_connection_age_seconds=settings.max_connection_age_seconds)
+    if isinstance(settings, HttpSettings):
+        limits.pending_bytes = settings.http_body_bytes
+    return limits

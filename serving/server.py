@@ -5,7 +5,8 @@
    sentence after "error: ", and the exit status is 1.
 3. Health and reflection are added. A service is SERVING from now on, or once it reports that it is ready. HTTP is
    served beside gRPC where a process has an HTTP port.
-   A connection ends after `max_connection_age_seconds`, its calls when they are done.
+   A connection ends after `max_connection_age_seconds`, its calls when they are done; one of HTTP with the answer to
+   its next request.
 4. On SIGTERM or SIGINT it shuts down in the order of `shutdown`, and everything is closed. If it is not ready yet, it
    gives up.
 """

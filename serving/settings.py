@@ -108,8 +108,8 @@ class ServiceSettings(QuotaSettings, AccessSettings, TlsSettings):
         120.0,
         ge=0,
         le=86_400,
-        description="Seconds after which a client has to connect again, so that servers that were added get calls; "
-        "calls in progress continue. 0 is never.",
+        description="Seconds after which a client has to connect again, over gRPC and HTTP, so that servers that were "
+        "added get calls, and new certificates count; calls in progress continue. 0 is never.",
     )
     otlp_endpoint: str = Field(
         "",

@@ -9,13 +9,15 @@ import os
 import ssl
 import sys
 from collections.abc import Iterator
+from contextlib import closing
+from http.client import HTTPSConnection
 from pathlib import Path
 
 import pytest
 from semsearch import SemsearchError
 from semsearch.certificates.folder import LOCAL_HOSTS, CertificateFolder
 
-from tests.services.encrypted_suite import IMAGES, EncryptedSuite, Load, admits
+from tests.services.encrypted_suite import IMAGES, SECONDS, EncryptedSuite, Load, admits
 
 RENEWALS = int(os.environ.get("TLS_RENEWALS", "3"))
 CALLS = 5
@@ -69,6 +71,19 @@ def renew(suite: EncryptedSuite) -> str:
     )
     assert suite.events("certificate replaced") == {name: count + 1 for name, count in replaced.items()}
     return new
+
+
+def test_a_connection_over_http_ends_in_time_however_often_it_is_used(suite: EncryptedSuite) -> None:
+    connection = HTTPSConnection("127.0.0.1", suite.http, timeout=SECONDS, context=suite.tls().context())
+
+    def is_ended() -> bool:
+        connection.request("GET", "/healthz")
+        response = connection.getresponse()
+        response.read()
+        return response.getheader("Connection") == "close"
+
+    with closing(connection):
+        suite.wait_until(is_ended, "a connection in use ends")
 
 
 def test_a_broken_file_leaves_the_last_good_certificate(suite: EncryptedSuite) -> None:

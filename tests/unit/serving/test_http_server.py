@@ -123,6 +123,41 @@ async def test_a_connection_must_send_the_head_of_a_request_in_time(
         await reader.read()
 
 
+async def test_a_connection_ends_after_the_answer_to_a_request_that_comes_after_its_time() -> None:
+    limits = HttpLimits(max_connection_age_seconds=0.2)
+    async with served(App(ok), limits=limits) as (_, address), connected(address) as (reader, writer):
+        head = b""
+        while b"connection: close" not in head.lower():
+            writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            head = await reader.readuntil(b"\r\n\r\n")
+            assert await reader.readuntil(b"0\r\n\r\n") == b"2\r\nok\r\n0\r\n\r\n"
+        assert await reader.read() == b"", "it is closed"
+
+
+async def test_an_answer_that_began_in_time_is_finished_and_the_next_one_is_the_last() -> None:
+    may_end = asyncio.Event()
+
+    async def slow(receive: Receive, send: Send) -> None:
+        await may_end.wait()
+        await ok(receive, send)
+
+    limits, loop, app = HttpLimits(max_connection_age_seconds=1), asyncio.get_running_loop(), App(slow)
+    request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+    async with served(app, limits=limits) as (_, address), connected(address) as (reader, writer):
+        writer.write(request * 2)  # the second one waits for the answer to the first
+        await app.entered.wait()
+        loop.call_later(1.1, may_end.set)
+        answers = (await reader.read()).lower().split(b"http/1.1 200")[1:]
+    assert [b"connection: close" in each for each in answers] == [False, True]
+
+
+async def test_without_a_limit_on_its_age_a_connection_stays() -> None:
+    async with served(App(ok)) as (_, address), connected(address) as (reader, writer):
+        for _ in range(3):
+            writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert b"close" not in await reader.readuntil(b"0\r\n\r\n")
+
+
 async def test_a_head_that_is_too_large_is_refused() -> None:
     async with served(App(ok)) as (_, address), connected(address) as (reader, writer):
         writer.write(b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * http_server.MAX_HEAD_BYTES)
