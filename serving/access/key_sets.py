@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import jwt
 import requests
@@ -38,7 +38,9 @@ class BadKeySet(Exception):
     """The keys cannot be used; the message says why."""
 
 
-Keys = Mapping[str, jwt.PyJWK]
+# A key for each algorithm that it may be used with, and those by the keys' ids.
+Key = Mapping[str, jwt.PyJWK]
+Keys = Mapping[str, Key]
 
 
 class KeySet(Protocol):
@@ -49,7 +51,7 @@ class KeySet(Protocol):
         """The keys as they are now."""
         ...
 
-    async def find(self, key_id: str) -> jwt.PyJWK | None:
+    async def find(self, key_id: str) -> Key | None:
         """Return a key, or None if the provider has none with that id."""
         ...
 
@@ -68,28 +70,38 @@ def key_set(place: str, algorithms: Sequence[str]) -> KeySet:
 
 
 def parse(content: bytes, algorithms: Sequence[str]) -> Keys:
-    """Read a JWK Set. A key that is not for signatures, or for another algorithm, is left out.
+    """Read a JWK Set. A key that is not for signatures, or for other algorithms only, is left out.
 
     Raises:
         BadKeySet: It is none, or has no key for one of the algorithms.
     """
     try:
         listed = json.loads(content)["keys"]
-        keys = {}
+        keys: dict[str, dict[str, jwt.PyJWK]] = {}
         for each in listed:
-            if each.get("use", "sig") != "sig":
-                continue
-            try:
-                key = jwt.PyJWK(each)
-            except jwt.PyJWTError:  # of a kind that is unknown here
-                continue
-            if key.algorithm_name in algorithms:
-                keys[str(each.get("kid", ""))] = key
+            for key in _usable(each, algorithms):
+                keys.setdefault(str(each.get("kid", "")), {})[key.algorithm_name] = key
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BadKeySet("it is not a JWK Set, a JSON object with `keys`") from error
     if not keys:
         raise BadKeySet(f"it has no key for {', '.join(algorithms)}")
     return keys
+
+
+def _usable(listed: Any, algorithms: Sequence[str]) -> Iterator[jwt.PyJWK]:
+    """Yield a key of a JWK Set for each of the algorithms that it may be used with."""
+    if listed.get("use", "sig") != "sig":
+        return
+    names: Sequence[str | None] = [None]  # the key's own, or the one that its curve has
+    if listed.get("kty") == "RSA" and not listed.get("alg"):
+        names = [each for each in algorithms if each.startswith(("RS", "PS"))]
+    for name in names:
+        try:
+            key = jwt.PyJWK(listed, name)
+        except jwt.PyJWTError:  # of a kind that is unknown here
+            return
+        if key.algorithm_name in algorithms:
+            yield key
 
 
 class _OfFile(KeySet):
@@ -102,7 +114,7 @@ class _OfFile(KeySet):
         return self._file.content
 
     @override
-    async def find(self, key_id: str) -> jwt.PyJWK | None:
+    async def find(self, key_id: str) -> Key | None:
         return self.current.get(key_id)
 
     @override
@@ -125,7 +137,7 @@ class _Fetched(KeySet):
         return self._keys
 
     @override
-    async def find(self, key_id: str) -> jwt.PyJWK | None:
+    async def find(self, key_id: str) -> Key | None:
         if key_id not in self._keys:
             await self._refresh(_LEAST_SECONDS)
         return self._keys.get(key_id)

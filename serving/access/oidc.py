@@ -59,12 +59,14 @@ class OidcTokens:
             TooManyCollections: It is one, and names more collections than a token may have.
         """
         try:
-            key = await self.keys.find(str(jwt.get_unverified_header(token).get("kid", "")))
-            if key is None:
+            header = jwt.get_unverified_header(token)
+            key = await self.keys.find(str(header.get("kid", "")))
+            # Keys are known for accepted algorithms only, so the token chooses among these.
+            if key is None or (for_algorithm := key.get(str(header.get("alg")))) is None:
                 raise TokenUnknown
             claims = jwt.decode(
                 token,
-                key,
+                for_algorithm,
                 self.algorithms,
                 Options(require=_REQUIRED, verify_exp=True),
                 audience=self.audience,

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Event, Thread
 
+import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from jwt.algorithms import RSAAlgorithm
 from structlog.testing import capture_logs
 
 from serving.access import key_sets
@@ -21,6 +26,8 @@ from serving.access.tokens import MAX_COLLECTIONS
 from serving.callers import Caller, Role
 from serving.watched_file import UnusableFile
 from tests.unit.serving.access.provider import AUDIENCE, ISSUER, Provider, refused_tokens
+
+CLAIMS = {"iss": ISSUER, "aud": AUDIENCE, "sub": "ann", "roles": "semsearch:read"}
 
 
 def tokens(keys: KeySet, role_claim: tuple[str, ...] = ("roles",), collections: tuple[str, ...] = ()) -> OidcTokens:
@@ -81,6 +88,29 @@ async def test_keys_for_other_algorithms_do_not_count(provider: Provider) -> Non
     for content in (provider.key_set(), b"", b"[]", b'{"keys": 1}', b'{"keys": []}', b'{"keys": [1]}', deep):
         with pytest.raises(BadKeySet):
             parse(content, ["RS256"])
+
+
+@pytest.mark.parametrize("algorithm", ["RS256", "RS512", "PS256", "PS384"])
+async def test_an_rsa_key_that_names_no_algorithm_is_for_each_that_is_accepted(tmp_path: Path, algorithm: str) -> None:
+    key = rsa.generate_private_key(65_537, 2_048)
+    listed = RSAAlgorithm.to_jwk(key.public_key(), as_dict=True)
+    path = tmp_path / "keys.json"
+    path.write_text(json.dumps({"keys": [{**listed, "kid": "any"}, {**listed, "kid": "one", "alg": "RS384"}]}))
+
+    async def is_accepted(signed_with: str, key_id: str, accepted: list[str]) -> bool:
+        keys = key_set(str(path), accepted)
+        token = jwt.encode(CLAIMS | {"exp": time.time() + 60}, key, signed_with, {"kid": key_id})
+        try:
+            return bool(await replace(tokens(keys), algorithms=accepted).identify(token))
+        except TokenUnknown:
+            return False
+
+    assert await is_accepted(algorithm, "any", [algorithm])
+    assert await is_accepted(algorithm, "any", ["ES256", "RS384", algorithm])
+    assert not await is_accepted(algorithm, "any", ["RS384"])
+    # A key that names its algorithm is for no other.
+    assert await is_accepted("RS384", "one", [algorithm, "RS384"])
+    assert not await is_accepted(algorithm, "one", [algorithm, "RS384"])
 
 
 def test_a_start_needs_a_file_of_keys(tmp_path: Path) -> None:
