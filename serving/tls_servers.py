@@ -1,8 +1,7 @@
 """Serve TLS, and use a replaced certificate from the next handshake on.
 
-gRPC asks for a changed certificate before each handshake. Python's `ssl` has nothing of the kind, but OpenSSL asks at
-each handshake which host the caller wants, and the answer may be another context: it has the newest certificate and the
-newest authorities.
+gRPC asks for a changed certificate before each handshake. Python's `ssl` has nothing of the kind, so each connection is
+made with a context that has the newest certificate and the newest authorities.
 
 TLS begins with version 1.2: gRPC has no older one.
 """
@@ -14,9 +13,11 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import grpc
 import grpc.aio
+from typing_extensions import override
 
 from serving.http_settings import HttpSettings
 from serving.settings import ServiceSettings
@@ -98,19 +99,59 @@ def server_credentials(files: CertificateFiles, *, wants_certificates: bool) -> 
 
 def socket_context(files: CertificateFiles, *, wants_certificates: bool) -> ssl.SSLContext:
     """Return the context of a port for HTTP/1.1; with `wants_certificates`, callers without one are refused."""
+    return _Newest(files, wants_certificates)
 
-    def use_current(connection: ssl.SSLObject, host: str | None, context: ssl.SSLContext) -> None:
-        connection.context = files.current.context
+
+class _Newest(ssl.SSLContext):
+    """The context of a port: its connections are those of a context with the newest certificates.
+
+    Each set of certificates has a context of its own, with the sessions that began with it. So no session outlasts the
+    authorities that its caller's certificate was checked with: OpenSSL would resume it without another check.
+    """
+
+    _files: CertificateFiles
+    _wants_certificates: bool
+    _used: Certificates
+    _context: ssl.SSLContext
+
+    def __new__(cls, files: CertificateFiles, wants_certificates: bool) -> _Newest:
+        self = super().__new__(cls, ssl.PROTOCOL_TLS_SERVER)
+        self._files = files
+        self._wants_certificates = wants_certificates
+        self._used = files.current
+        self._context = _context(self._used, wants_certificates)
+        return self
+
+    @override
+    def wrap_bio(self, *arguments: Any, **options: Any) -> ssl.SSLObject:
+        return self._newest().wrap_bio(*arguments, **options)
+
+    @override
+    def wrap_socket(self, *arguments: Any, **options: Any) -> ssl.SSLSocket:
+        return self._newest().wrap_socket(*arguments, **options)
+
+    def _newest(self) -> ssl.SSLContext:
+        if self._files.current is not self._used:
+            self._used = self._files.current
+            self._context = _context(self._used, self._wants_certificates)
+        return self._context
+
+
+def _context(certificates: Certificates, wants_certificates: bool) -> ssl.SSLContext:
+    # The sockets' own context has no rule on callers, so it is taken for its certificates only.
+    def use(connection: ssl.SSLObject, host: str | None, context: ssl.SSLContext) -> None:
+        connection.context = certificates.context
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     if wants_certificates:
         context.verify_mode = ssl.CERT_REQUIRED
-    # A resumed session would skip the check of a certificate that has expired since.
+    # A resumed session would skip the check of a certificate that has expired since. Without tickets TLS 1.3 resumes
+    # none; TLS 1.2 still may.
     context.options |= ssl.OP_NO_TICKET
     context.num_tickets = 0
-    context.sni_callback = use_current
+    context.sni_callback = use
     return context
 
 

@@ -122,6 +122,39 @@ def test_http_has_the_same_rules(certified: Certified, runs) -> None:  # type: i
     runs(check())
 
 
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+async def test_a_session_that_is_resumed_does_not_outlast_the_authority(
+    certified: Certified, version: ssl.TLSVersion
+) -> None:
+    files, former = certified.files(), client_context(certified)
+    former.minimum_version = former.maximum_version = version
+    former.check_hostname, former.verify_mode = False, ssl.CERT_NONE
+    async with http_server(socket_context(files, wants_certificates=True)) as address:
+        session = await asyncio.to_thread(exchange, address, former)
+        session = await asyncio.to_thread(exchange, address, former, session)
+        certified.folder.make(overwrite=True)
+        files.look()
+        with pytest.raises(OSError):  # noqa: PT011 — as the system words it
+            await asyncio.to_thread(exchange, address, former, session)
+        former.load_cert_chain(certified.file("client.crt"), certified.file("client.key"))
+        assert await asyncio.to_thread(exchange, address, former, session), "a new session begins"
+
+
+def exchange(address: str, context: ssl.SSLContext, session: ssl.SSLSession | None = None) -> ssl.SSLSession | None:
+    """Send a request, perhaps in a session of before, and return the session; raises `OSError` if it is refused."""
+    host, _, port = address.rpartition(":")
+    with (
+        socket.create_connection((host, int(port)), TIMEOUT_SECONDS) as plain,
+        context.wrap_socket(plain, server_hostname=host, session=session) as encrypted,
+    ):
+        encrypted.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        if not encrypted.recv(1):
+            raise ConnectionResetError
+        while encrypted.recv(4_096):
+            pass
+        return encrypted.session
+
+
 async def test_old_versions_of_tls_are_refused(certified: Certified) -> None:
     files = certified.files()
     old, oldest_allowed = (of_version(certified, each) for each in (ssl.TLSVersion.TLSv1_1, ssl.TLSVersion.TLSv1_2))
