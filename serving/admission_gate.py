@@ -16,7 +16,7 @@ from serving import deadlines, lanes
 from serving.admission import Admission, Outcome, Ticket, TooBusy
 from serving.error_status import ErrorTable
 from serving.errors import is_overloaded
-from serving.gates import Call
+from serving.gates import Call, GateAfterRequest
 from serving.lanes import Lane
 
 _LIMIT = Gauge("semsearch_admission_limit", "Calls that may be answered at the same time.")
@@ -49,7 +49,7 @@ class MethodLanes:
     waits: Mapping[Lane, float] = field(default_factory=dict)
 
 
-class AdmissionGate:
+class AdmissionGate(GateAfterRequest):
     """The gate of one process."""
 
     def __init__(self, methods: MethodLanes, errors: ErrorTable) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -67,8 +67,8 @@ class Method:
         self._errors = errors
 
     @asynccontextmanager
-    async def call(self, call: Call) -> AsyncIterator[None]:
-        """Take a call through the gates, count it and time it.
+    async def call(self, call: Call, arrive: Callable[[], Awaitable[None]] | None = None) -> AsyncIterator[None]:
+        """Take a call through the gates, count it and time it; see `Passage.enter`.
 
         Raises:
             CallFailed: A gate refused the call, or the body raised this or any other exception.
@@ -82,7 +82,7 @@ class Method:
             code = grpc.StatusCode.OK
             self._in_flight.inc()
             try:
-                async with self._passage.enter(call):
+                async with self._passage.enter(call, arrive):
                     yield
             except (asyncio.CancelledError, GeneratorExit):
                 code = deadlines.code_of_cancelled(self.method)

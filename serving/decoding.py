@@ -58,17 +58,13 @@ class Decoder:
         self._deserialize = deserialize or bytes
         self._message: AnyDescriptor | None = getattr(getattr(deserialize, "__self__", None), "DESCRIPTOR", None)
 
-    async def read(self, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
-        """Return the only request of a call, or a placeholder."""
-        content = await context.read()
-        return Undecodable("the call has none") if content is grpc.aio.EOF else await self._decode(content)
-
     async def each(self, requests: AsyncIterator[bytes]) -> AsyncIterator[Any]:
         """Yield the requests of a stream, or placeholders."""
         async for content in requests:
-            yield await self._decode(content)
+            yield await self.decode(content)
 
-    async def _decode(self, content: bytes) -> Any:
+    async def decode(self, content: bytes) -> Any:
+        """Return a request, or a placeholder."""
         is_quick = (
             len(content) <= SMALL_BYTES
             or self._message is None
@@ -88,6 +84,26 @@ class Decoder:
             return self._deserialize(content)
         except DecodeError:
             return Undecodable()
+
+
+class OnlyRequest:
+    """The request of a call that has one."""
+
+    def __init__(self, decoder: Decoder, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+        self._decoder = decoder
+        self._context = context
+        self._content: Any = None
+
+    async def arrive(self) -> None:
+        """Wait until it has arrived."""
+        if self._content is None:
+            self._content = await self._context.read()
+
+    async def decoded(self) -> Any:
+        """Return the request, or a placeholder."""
+        await self.arrive()
+        content, self._content = self._content, b""
+        return Undecodable("the call has none") if content is grpc.aio.EOF else await self._decoder.decode(content)
 
 
 def checked(request: Any) -> Any:

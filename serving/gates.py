@@ -7,7 +7,7 @@ that is refused reaches neither the gates behind it nor the method.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -52,6 +52,10 @@ class Gate(Protocol):
         ...
 
 
+class GateAfterRequest:
+    """A gate that a call passes only once its request has arrived, because there it takes a place from others."""
+
+
 class NotYet(Exception):
     """A call comes too early, and is admitted in `seconds`."""
 
@@ -65,10 +69,15 @@ class Passage:
         self._gates = gates
 
     @asynccontextmanager
-    async def enter(self, call: Call) -> AsyncIterator[None]:
-        """Pass the gates, in order; raises what a gate raises."""
+    async def enter(self, call: Call, arrive: Callable[[], Awaitable[None]] | None = None) -> AsyncIterator[None]:
+        """Pass the gates, in order; raises what a gate raises.
+
+        `arrive` waits until the call's request has arrived, if it has one request.
+        """
         async with AsyncExitStack() as stack:
             for gate in self._gates:
+                if arrive is not None and isinstance(gate, GateAfterRequest):
+                    await arrive()
                 await stack.enter_async_context(gate.enter(call))
             yield
 

@@ -1,13 +1,13 @@
 """Run every gRPC call on the server inside `calls`.
 
-To gRPC, each method has a stream of requests, so that no request is read before the gates let its call pass. On the
-wire, that makes no difference.
+To gRPC, each method has a stream of requests. So no request is read before its caller is known, and none is decoded
+before all gates let its call pass. On the wire, that makes no difference.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from typing import Any, TypeAlias
 
 import grpc
@@ -16,7 +16,7 @@ from grpc_status import rpc_status
 from typing_extensions import override
 
 from serving.calls import CallFailed, Method
-from serving.decoding import Decoder
+from serving.decoding import Decoder, OnlyRequest
 from serving.early_refusal import EarlyRefusal
 from serving.error_status import ErrorTable
 from serving.gates import Call, Gate
@@ -61,8 +61,13 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 def _wrap(handler: Handler, method: Method) -> Handler:
     decoder = Decoder(handler.request_deserializer)
 
-    async def read(requests: AsyncIterator[bytes], context: Context) -> Any:
-        return decoder.each(requests) if handler.request_streaming else await decoder.read(context)
+    @asynccontextmanager
+    async def called(requests: AsyncIterator[bytes], context: Context) -> AsyncIterator[Any]:
+        """Take a call through the gates, and yield its request or its stream of requests."""
+        call = _call(method, context)
+        only = None if handler.request_streaming else OnlyRequest(decoder, context)
+        async with method.call(call, only.arrive if only else None):
+            yield method.checked(call, await only.decoded() if only else decoder.each(requests))
 
     if handler.response_streaming:
         inner_stream: Callable[[Any, Context], AsyncGenerator[Any, None]] = (
@@ -71,12 +76,12 @@ def _wrap(handler: Handler, method: Method) -> Handler:
 
         # Not a generator: gRPC leaves a cancelled one to the garbage collector.
         async def write(requests: AsyncIterator[bytes], context: Context) -> None:
-            call = _call(method, context)
-            async with method.call(call):
-                request = method.checked(call, await read(requests, context))
-                async with aclosing(inner_stream(request, context)) as responses:
-                    async for response in responses:
-                        await context.write(response)
+            async with (
+                called(requests, context) as request,
+                aclosing(inner_stream(request, context)) as responses,
+            ):
+                async for response in responses:
+                    await context.write(response)
 
         async def stream(requests: AsyncIterator[bytes], context: Context) -> None:
             await _answer(write(requests, context), context)
@@ -88,9 +93,8 @@ def _wrap(handler: Handler, method: Method) -> Handler:
     )
 
     async def respond(requests: AsyncIterator[bytes], context: Context) -> Any:
-        call = _call(method, context)
-        async with method.call(call):
-            return await inner(method.checked(call, await read(requests, context)), context)
+        async with called(requests, context) as request:
+            return await inner(request, context)
 
     async def unary(requests: AsyncIterator[bytes], context: Context) -> Any:
         return await _answer(respond(requests, context), context)

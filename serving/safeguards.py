@@ -6,7 +6,7 @@ A call passes the gates in this order:
 2. the drain, which counts it, and refuses it when the process shuts down;
 3. access, which finds out who calls, and refuses what this caller may not do;
 4. quotas, which refuse a caller that has too many calls in progress, waiting ones included;
-5. admission, which refuses what the process cannot answer in time.
+5. admission, which refuses what the process cannot answer in time; a call whose request has not arrived waits before.
 
 Then each of its messages passes them: access checks the collections that it names, and quotas take what it costs. So a
 call that admission refuses costs nothing.

@@ -111,6 +111,19 @@ async def test_a_call_that_is_not_answered_before_its_deadline_counts_as_one_tha
     assert outcomes == [Outcome.ANSWERED, Outcome.OTHER]
 
 
+async def test_calls_whose_request_does_not_come_keep_no_others_out() -> None:
+    async with served() as (servicer, channel):
+        servicer.go.set()
+        empty = [channel.stream_unary("/Test/Answer")(timeout=DEADLINE) for _ in range(3 * FIRST)]
+        await asyncio.gather(*(call.wait_for_connection() for call in empty))
+        assert await asyncio.gather(*(channel.unary_unary("/Test/Answer")(b"") for _ in range(FIRST))) == (
+            [b"interactive"] * FIRST
+        )
+        assert servicer.begun == FIRST
+        for call in empty:
+            call.cancel()
+
+
 async def test_methods_without_a_limit_begin_at_once() -> None:
     async with served() as (servicer, channel):
         calls = [channel.unary_unary("/Test/Stream")(b"") for _ in range(3 * FIRST)]
