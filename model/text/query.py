@@ -42,6 +42,7 @@ _TOKEN = re.compile(
 _PLUS, _MINUS = re.compile(r"\s\+\s"), re.compile(r"\s-\s+")
 _LETTER = re.compile(r"[^\W_]")
 _NUMBER = re.compile(r"\d+(?:[.,]\d*)?|\.\d+")
+_TERMS_QUOTED = 30  # in an error about the weight of brackets, which quotes no more than 30 characters
 _NOT, _WITHOUT, _SEPARATORS = "NOT", "without", frozenset({"OR", "AND"})
 
 
@@ -115,40 +116,56 @@ def check_terms(terms: list[Term]) -> tuple[Term, ...]:
     return tuple(terms)
 
 
+@dataclass
+class _Group:
+    """The terms after an opening bracket, from the number `first` on; `outer` is the group that it stands in.
+
+    Weights inside are multiplied by `factor`, and are explicit if the group is `weighted`.
+    """
+
+    outer: _Group | None
+    first: int
+    factor: float
+    weighted: bool = False
+
+
 def _tokenize(query: str) -> list[Term]:
-    """Return the words and phrases with their signs and weights."""
-    terms: list[Term] = []
-    groups: list[tuple[int, float]] = []  # of each open bracket: the number of its first term, and its sign
+    """Return the words and phrases with their signs and weights; this takes time in proportion to the length."""
+    terms: list[tuple[Term, _Group]] = []
+    group = _Group(None, 0, 1.0)  # the innermost that is open
+    groups = [group]
     separated = False
     for match in _TOKEN.finditer(query):
         sign = -1.0 if match["sign"] else 1.0
+        weighted = match["weight"] is not None
         if match["open"]:
-            groups.append((len(terms), sign))
+            group = _Group(group, len(terms), sign)
+            groups.append(group)
         elif match["close"]:
-            first, sign = groups.pop() if groups else (len(terms), 1.0)
-            if sign < 0 or match["weight"] is not None:
-                inside = terms[first:]
-                weight = _weight(" ".join(each.text for each in inside), match["weight"]) if inside else 1.0
-                terms[first:] = [_scale(each, sign * weight, match["weight"] is not None) for each in inside]
+            if group.outer is not None:  # otherwise it closes nothing
+                inside = terms[group.first : group.first + _TERMS_QUOTED]
+                if inside and weighted:
+                    group.factor *= _weight(" ".join(term.text for term, _ in inside), match["weight"])
+                    group.weighted = True
+                group = group.outer
         elif _LETTER.search(text := _text_of(match)):
-            weighted = match["weight"] is not None
             weight = sign * _weight(text, match["weight"])
-            terms.append(Term(text, weight, match["word"] is None, weighted, separated))
+            terms.append((Term(text, weight, match["word"] is None, weighted, separated), group))
             separated = False
             continue
         separated = True
-    for first, sign in groups:  # an unclosed bracket extends to the end, as a quote does
-        terms[first:] = [_scale(each, sign, weighted=False) for each in terms[first:]]
-    return terms
+    for each in groups:  # each after the one around it
+        if each.outer is not None:
+            each.factor *= each.outer.factor
+            each.weighted |= each.outer.weighted
+    return [
+        replace(term, weight=term.weight * each.factor, weighted=term.weighted or each.weighted) for term, each in terms
+    ]
 
 
 def _text_of(match: re.Match[str]) -> str:
     text = next((match[name] for name in ("double", "single", "word") if match[name] is not None), "")
     return " ".join(text.split())
-
-
-def _scale(term: Term, factor: float, weighted: bool) -> Term:
-    return replace(term, weight=term.weight * factor, weighted=term.weighted or weighted)
 
 
 def _apply_operators(terms: list[Term]) -> Iterator[Term]:
