@@ -78,14 +78,12 @@ def parse(query: str) -> tuple[Term, ...]:
 
     Raises:
         EmptyQuery: the query has no words.
-        QueryTooLong: it has more than MAX_CHARACTERS characters or MAX_TERMS terms.
+        QueryTooLong: it has more than MAX_CHARACTERS characters, as typed or normalised, or MAX_TERMS terms.
         InvalidWeight: a `^` is not followed by a valid weight.
     """
-    if len(query) > MAX_CHARACTERS:
-        raise QueryTooLong(
-            f"The query has {len(query):,} characters, but at most {MAX_CHARACTERS:,} are allowed. Shorten it."
-        )
+    _check_length(query, "The query has {} characters")
     text = normalize(query)
+    _check_length(text, "The query has {} characters once signs such as … and ½ are written out")
     if _PLUS.search(text):
         text = _MINUS.sub(" -", text)
     return check_terms(list(_apply_operators(_tokenize(text))))
@@ -111,9 +109,14 @@ def check_terms(terms: list[Term]) -> tuple[Term, ...]:
         raise QueryTooLong(f"The query has {len(terms)} terms, but at most {MAX_TERMS} are allowed. Shorten it.")
     for term in terms:
         _check_weight(term.text, term.weight)
-        if len(term.text) > MAX_CHARACTERS:
-            raise QueryTooLong(f"A term has {len(term.text):,} characters, but at most {MAX_CHARACTERS:,} are allowed.")
+        _check_length(term.text, "A term has {} characters")
     return tuple(terms)
+
+
+def _check_length(text: str, problem: str) -> None:
+    if len(text) > MAX_CHARACTERS:
+        found = problem.format(f"{len(text):,}")
+        raise QueryTooLong(f"{found}, but at most {MAX_CHARACTERS:,} are allowed. Shorten it.")
 
 
 @dataclass

@@ -130,6 +130,13 @@ def test_long_queries_are_refused() -> None:
         parse("dog " * 101)
 
 
+def test_a_query_is_as_long_as_its_characters_are_written_out() -> None:
+    assert len(parse("ﬁsh " * 100)) == 100
+    with pytest.raises(QueryTooLong, match="has 5,400 characters once") as raised:
+        parse("ﷺ" * 300)
+    assert "at most 2,000 are allowed" in str(raised.value)
+
+
 @pytest.mark.parametrize("weight", [0.0, float("nan"), float("inf"), 1e30])
 def test_a_weight_must_be_a_number_other_than_zero(weight: float) -> None:
     with pytest.raises(InvalidWeight):
