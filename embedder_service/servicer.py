@@ -6,6 +6,8 @@ The event loop only moves messages: the call threads look up words, and other th
 from __future__ import annotations
 
 import asyncio
+import itertools
+import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import aclosing
@@ -66,13 +68,18 @@ class EmbedderServicer(pb_grpc.EmbedderServiceServicer):
     async def EmbedText(self, request: pb.EmbedTextRequest, context: Context) -> pb.EmbedTextResponse:
         """Turn queries into vectors."""
         translate.check_count(len(request.queries), self._limits.max_queries, "queries")
+        left = threading.Event()  # the caller has left, or its time is up
         async with self._models.use(request.model_id) as model:
 
             def embed() -> list[pb.TextEmbedding]:
-                return [translate.from_text(_embed_text(query, model.vocabulary)) for query in request.queries]
+                queries = itertools.takewhile(lambda _: not left.is_set(), request.queries)
+                return [translate.from_text(_embed_text(query, model.vocabulary)) for query in queries]
 
             with tracing.span("embed text"):
-                return pb.EmbedTextResponse(embeddings=await self._on_thread(embed), model_id=model.id)
+                try:
+                    return pb.EmbedTextResponse(embeddings=await self._on_thread(embed), model_id=model.id)
+                finally:
+                    left.set()
 
     @override
     async def EmbedImages(self, request: pb.EmbedImagesRequest, context: Context) -> pb.EmbedImagesResponse:

@@ -19,12 +19,15 @@ from embedder_service.image_embedding import ImageVector, Timings
 from embedder_service.image_input import ImageInput
 from embedder_service.pulling import Progress
 from embedder_service.servicer import EmbedderServicer
+from model.errors import CancelledTerms
 from model.images import PhotoMetadata
+from model.text.embedding import TextVector
+from model.text.query import Term
 from serving.byte_budget import ByteBudget, TooManyBytes
 from tests.unit.embedder_service.held_model import DEADLINE
 
 NOTHING: Any = None
-LIMITS = pb.Limits(max_images=256)
+LIMITS = pb.Limits(max_images=256, max_queries=3)
 IMAGE = pb.ImageInput(content=b"12345")
 
 
@@ -51,7 +54,7 @@ class HeldModels:
 
     @asynccontextmanager
     async def use(self, model_id: str = "") -> AsyncIterator[Any]:
-        yield SimpleNamespace(id="held", images=self)
+        yield SimpleNamespace(id="held", images=self, vocabulary=NOTHING)
 
     async def embed(self, images: Sequence[ImageInput]) -> list[ImageVector]:
         self.reached.set()
@@ -61,8 +64,10 @@ class HeldModels:
         ]
 
 
-def servicer_of(*, models: Any = NOTHING, pulls: Any = NOTHING, max_bytes: int = 2**20) -> EmbedderServicer:
-    return EmbedderServicer(models, NOTHING, pulls, LIMITS, NOTHING, ByteBudget(max_bytes), NOTHING)
+def servicer_of(
+    *, models: Any = NOTHING, pulls: Any = NOTHING, threads: Any = NOTHING, max_bytes: int = 2**20
+) -> EmbedderServicer:
+    return EmbedderServicer(models, NOTHING, pulls, LIMITS, threads, ByteBudget(max_bytes), NOTHING)
 
 
 def call(servicer: EmbedderServicer, count: int) -> asyncio.Task[pb.EmbedImagesResponse]:
@@ -101,6 +106,27 @@ async def test_a_cancelled_call_frees_its_bytes() -> None:
         await asyncio.wait([gone])
         models.gate.set()
         assert len((await call(servicer, 2)).embeddings) == 2
+
+
+async def test_a_cancelled_call_embeds_no_further_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    embedding, go_on = threading.Event(), threading.Event()
+    embedded: list[str] = []
+
+    def embed(terms: Sequence[Term], vocabulary: object) -> TextVector:
+        embedded.append(terms[0].text)
+        embedding.set()
+        assert go_on.wait(DEADLINE)
+        raise CancelledTerms
+
+    monkeypatch.setattr("embedder_service.servicer.embed_terms", embed)
+    texts = pb.EmbedTextRequest(queries=[pb.TextQuery(raw=text) for text in ("dog", "sofa", "red")])
+    with ThreadPoolExecutor() as threads:
+        calling = asyncio.create_task(servicer_of(models=HeldModels(), threads=threads).EmbedText(texts, NOTHING))
+        await asyncio.to_thread(embedding.wait, DEADLINE)
+        calling.cancel()
+        await asyncio.wait([calling])
+        go_on.set()
+    assert embedded == ["dog"]
 
 
 async def test_a_stream_is_read_only_while_its_images_fit() -> None:
@@ -158,7 +184,7 @@ async def test_an_import_is_discarded_only_after_the_step_in_progress(monkeypatc
 
     monkeypatch.setattr(transferring, "ModelImport", SlowImport)
     with ThreadPoolExecutor() as threads:
-        servicer = EmbedderServicer(NOTHING, NOTHING, NOTHING, LIMITS, threads, ByteBudget(1), NOTHING)
+        servicer = servicer_of(threads=threads)
         importing = asyncio.create_task(servicer.ImportModel(requests(), NOTHING))
         await asyncio.to_thread(checking.wait, DEADLINE)
         importing.cancel()
