@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from math import isfinite
 
-from model.errors import EmptyQuery, InvalidWeight, QueryTooLong
+from model.errors import EmptyQuery, InvalidWeight, QueryTooLong, shortened
 from model.text.characters import normalize
 from model.text.function_words import FUNCTION_WORDS
 
@@ -242,7 +242,8 @@ def _weight(text: str, written: str | None) -> float:
     if _NUMBER.fullmatch(number):
         weight = float(number.replace(",", "."))
     elif number.startswith("-") and _NUMBER.fullmatch(number[1:]):
-        raise InvalidWeight(text, f"is {number}, but a weight after ^ cannot be negative. To steer away, write -{text}")
+        negative = f"is {shortened(number)}, but a weight after ^ cannot be negative"
+        raise InvalidWeight(text, f"{negative}. To steer away, write -{shortened(text)}")
     else:
         what = f'is "{number[:20]}"' if number else "is missing"
         raise InvalidWeight(text, f"{what}: write a number such as 0.5 or 2 after ^, without a space")

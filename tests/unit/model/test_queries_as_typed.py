@@ -253,10 +253,12 @@ def test_a_token_of_many_words_counts_as_many_terms() -> None:
 
 
 @pytest.mark.parametrize(
-    "query", ["犬" * 805, " ".join(f"犬{n}" * 4 for n in range(MAX_TERMS)), "😀x" * 90], ids=["one", "many", "astral"]
+    "query",
+    ["犬" * 805, " ".join(f"犬{n}" * 4 for n in range(MAX_TERMS)), "😀x" * 90, "犬" * 805 + "^-1", "犬^-" + "٣" * 805],
+    ids=["one", "many", "astral", "negative", "digits"],
 )
 def test_errors_quote_only_the_beginning(query: str) -> None:
-    with pytest.raises(UnknownWords) as raised:
+    with pytest.raises(QueryError) as raised:
         embed(query)
     assert len(str(raised.value)) < 300
 
