@@ -21,6 +21,8 @@ from index_service.attributes import AttributePath, Scalar, to_json
 MAX_DEPTH = 8
 MAX_CONDITIONS = 256
 MAX_VALUES = 10_000
+# JSON whose texts have no NUL, where SQLite before 3.45 would end them; different texts remain different.
+_WITHOUT_NUL = r"replace(replace(replace({}, '\\', '\u005c'), '\u0001', '\u0001\u0002'), '\u0000', '\u0001\u0003')"
 
 
 @dataclass(frozen=True)
@@ -109,12 +111,16 @@ def _one_of(condition: OneOf) -> Sql:
     path = condition.path.sql
     texts = tuple(to_json(value) for value in condition.values)
     among = f"IN ({', '.join('?' * len(texts))})"
+    # Looking up an element means reading all elements before it. So this is done only for elements that SQLite reads as
+    # it reads one of the values: equal ones, and numbers that differ only in digits beyond those that it reads.
+    wanted = f"SELECT type, ifnull(atom, 0) FROM json_each({_WITHOUT_NUL.format('?')})"  # noqa: S608 — a constant
     element = f"attributes -> ({path} || '[' || key || ']')"
     # Each of the two terms has an index, so SQLite combines two lookups instead of reading every row.
     return Sql(
         f"((attributes -> {path}) {among} OR (json_type(attributes, {path}) = 'array' AND EXISTS "  # noqa: S608 — no value is in the text
-        f"(SELECT 1 FROM json_each(attributes, {path}) WHERE ({element}) {among})))",
-        texts + texts,
+        f"(SELECT 1 FROM json_each({_WITHOUT_NUL.format('attributes')}, {path}) "
+        f"WHERE CASE WHEN (type, ifnull(atom, 0)) IN ({wanted}) THEN ({element}) {among} END)))",
+        (*texts, to_json(list(condition.values)), *texts),
     )
 
 

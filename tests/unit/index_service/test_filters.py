@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from index_service.attributes import AttributePath, JsonValue, canonical_number, to_json
+from index_service.attributes import AttributePath, JsonValue, Scalar, canonical_number, to_json
 from index_service.filters import MAX_VALUES, Condition, Exists, Filter, OneOf, Within, index_statements, to_sql
 from tests.unit.index_service.filter_oracle import passes
 
@@ -17,7 +17,11 @@ NUMBERS = st.one_of(
 ).map(canonical_number)
 SCALARS = st.one_of(
     st.sampled_from(
-        ["", "1", "2024-06-05", "true", "null", 'quo"te', "back\\slash", "nul\x00byte", "\x1f\x7f\u2028", "ä"]
+        [
+            *("", "1", "2024-06-05", "true", "null", 'quo"te', "back\\slash", "\x1f\x7f\u2028", "ä"),
+            # SQLite may end a text at a NUL; the others resemble a NUL.
+            *("nul", "nul\x00", "nul\x00byte", "nul\x01", "nul\x01\x03", "nul\\u0000", "nul\\\x00", "\\\\u0001"),
+        ]
     ),
     NUMBERS,
     st.booleans(),
@@ -99,3 +103,26 @@ def test_the_maximum_number_of_values_fits_into_a_statement(items: sqlite3.Conne
 def test_a_path_cannot_leave_its_literal(items: sqlite3.Connection, path: str) -> None:
     insert(items, {"a": 1}, {path: 1})
     assert rows_that_pass(items, Exists(AttributePath((path,)), present=True)) == [2]
+
+
+@pytest.mark.parametrize(
+    ("element", "value"), [(None, "x"), ("x\x00", "x"), ("\\u0000", "\x00"), (0.1, 0.2), ([1], 1)], ids=ascii
+)
+def test_the_elements_of_a_list_are_not_looked_up_one_by_one(
+    items: sqlite3.Connection, element: JsonValue, value: Scalar
+) -> None:
+    plain, lookups = sqlite3.connect(":memory:"), 0
+
+    def look_up(text: str, path: str) -> str | None:
+        nonlocal lookups
+        lookups += 1
+        ((found,),) = plain.execute("SELECT ? -> ?", (text, path))
+        return None if found is None else str(found)
+
+    items.create_function("->", 2, look_up, deterministic=True)
+    insert(items, {"a": [element] * 1_000})
+    assert rows_that_pass(items, OneOf(AttributePath.parse("a"), (value,))) == []
+    insert(items, {"a": [*[element] * 1_000, value]})
+    assert rows_that_pass(items, OneOf(AttributePath.parse("a"), (value,))) == [2]
+    plain.close()
+    assert 0 < lookups < 10
