@@ -18,7 +18,7 @@ from semsearch.index.v1 import index_service_pb2 as pb
 from semsearch.index.v1 import index_service_pb2_grpc as pb_grpc
 from typing_extensions import override
 
-from index_service.api.call_threads import run_to_end, steps
+from index_service.api.call_threads import read, run_to_end, steps
 from index_service.api.changes import Changes
 from index_service.api.held_snapshots import HeldSnapshots
 from index_service.api.importing import fill
@@ -293,7 +293,7 @@ class IndexServicer(pb_grpc.IndexServiceServicer):
         return await asyncio.wrap_future(changes.submit(lambda: self._threads.submit(work)))
 
     async def _on_thread(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        return await read(self._threads, work)
 
 
 def _get_items(index: Index, request: pb.GetItemsRequest) -> pb.GetItemsResponse:

@@ -59,6 +59,8 @@ def check(
             damages.append(Damage(STORE, f"vectors without an item: {strays}", False))
         damages += tally.damages(snapshot)
     except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT:
+            raise  # the caller has left; that is no damage
         damages.append(Damage(STORE, f"SQLite: {error}", False))
     yield CheckReport(tuple(damages), done, len(snapshot.segments))
 

@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from index_service.abandoned import stopped_when_left
 from index_service.definition import IndexDefinition
 from index_service.errors import IndexNotFound, InvalidAttributePath, SqliteTooOld, StoreDamaged, StoreTooNew
 from index_service.filters import index_statements
@@ -108,7 +109,7 @@ class Store:
 
     @contextmanager
     def read(self) -> Iterator[StoreReader]:
-        """Open a read transaction: all data read through it is of one version.
+        """Open a read transaction: all data read through it is of one version. It ends early if the caller leaves.
 
         Raises:
             IndexNotFound: the store is closed.
@@ -121,7 +122,8 @@ class Store:
             connection = self._idle.take(self._reading) or _connect_reader(self.path)
             try:
                 connection.execute("BEGIN")
-                yield StoreReader(connection, self.path, self.definition.dimension)
+                with stopped_when_left(connection):
+                    yield StoreReader(connection, self.path, self.definition.dimension)
             finally:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
