@@ -152,7 +152,9 @@ class DecoderProcess:
 
     def _wait_for_answer(self, is_abandoned: Callable[[], bool]) -> None:
         stalled = time.monotonic() + self._limits.stalled_seconds
-        while not select.select([self._channel.connection], [], [], _LOOK_SECONDS)[0]:
+        waiting = select.poll()  # unlike `select`, it takes a socket with a number above 1,023
+        waiting.register(self._channel.connection, select.POLLIN)
+        while not waiting.poll(_LOOK_SECONDS * 1_000):
             if is_abandoned():
                 stalled = min(stalled, time.monotonic() + _GRACE_SECONDS)
                 is_abandoned = _never

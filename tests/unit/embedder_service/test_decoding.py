@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -89,6 +90,23 @@ def limited() -> Iterator[Callable[..., DecoderProcess]]:
     yield start
     for each in started:
         each.stop()
+
+
+@pytest.fixture
+def many_files() -> Iterator[None]:
+    """Have more files open than `select` can tell apart."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(4_096, hard), hard))
+    files = [os.open(os.devnull, os.O_RDONLY) for _ in range(1_024)]
+    yield
+    for each in files:
+        os.close(each)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.usefixtures("many_files")
+def test_a_process_decodes_while_many_files_are_open(limited: Callable[..., DecoderProcess]) -> None:
+    assert decoded_by(limited(), ImageInput(PHOTO)).width == 48
 
 
 def test_an_image_that_needs_too_much_memory_is_refused(limited: Callable[..., DecoderProcess]) -> None:
