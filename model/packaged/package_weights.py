@@ -32,6 +32,10 @@ _MAGIC, _VERSION = 0x1950A86A20F9469CFC6C, 1001
 _RESERVES = {"BYTEARRAY8"}
 _PLACES = {"PUT", "BINPUT", "LONG_BINPUT"}
 _MOST_PLACES = 2**20
+# What may be used in several places. Tuples may not: each could hold another twice, and that a third twice; after 60,
+# which are 300 bytes in a file, printing or hashing the first would never end.
+_SHARED = {"GLOBAL", "STACK_GLOBAL", "UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "REDUCE"}
+_USES = {"GET", "BINGET", "LONG_BINGET"}
 _VALUES = {"FloatStorage": "<f4", "DoubleStorage": "<f8", "HalfStorage": "<f2", "LongStorage": "<i8"}
 
 
@@ -60,16 +64,16 @@ class _Refused(Exception):
     """The file uses a forbidden name, or contradicts itself."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, slots=True)
 class _Storage:
-    """Values that tensors are views of; `values` is their dtype."""
+    """Values that tensors are views of; `values` is their dtype. Its slots keep pickles from changing it."""
 
     key: str
     values: str
     count: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, slots=True)
 class _Tensor:
     """A view of a storage; offset and strides are in values."""
 
@@ -85,9 +89,18 @@ def _tensor(storage: _Storage, offset: int, shape: tuple[int, ...], strides: tup
 
 def _load(content: io.BytesIO) -> Any:
     start = content.tell()
+    memo: dict[int, str] = {}  # the opcode that made what is in each place
+    made_by = ""
     for opcode, argument, _ in pickletools.genops(content):
-        if opcode.name in _RESERVES or (opcode.name in _PLACES and int(argument or 0) > _MOST_PLACES):
+        place = int(argument or 0) if opcode.name in _PLACES | _USES else len(memo)
+        if opcode.name in _RESERVES or (opcode.name in _PLACES and place > _MOST_PLACES):
             raise _Refused("it asks for more memory than parameters need; nothing was run")
+        if opcode.name == "DUP" or (opcode.name in _USES and memo.get(place) not in _SHARED):
+            raise _Refused("it uses a value in several places, as no parameter file does; nothing was run")
+        if opcode.name in _PLACES or opcode.name == "MEMOIZE":
+            memo[place] = made_by
+        else:
+            made_by = opcode.name
     content.seek(start)
     return _Unpickler(content).load()
 
@@ -110,8 +123,9 @@ class _Unpickler(pickle.Unpickler):
     def persistent_load(self, pid: Any) -> _Storage:
         """Return the storage that a tensor names."""
         kind, values, key, _, count, view = pid
-        if kind != "storage" or view is not None:
-            raise _Refused(f"it has a tensor in {kind!r} {key!r}, which is unknown")
+        known = kind == "storage" and values in _VALUES.values() and view is None
+        if not (known and isinstance(key, str) and isinstance(count, int)):
+            raise _Refused("it has a tensor in a storage of an unknown kind")
         return _Storage(key, values, count)
 
 

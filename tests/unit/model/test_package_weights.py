@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
+from typing_extensions import override
 
 from model.errors import PackageFileWrong
 from model.packaged.package_weights import read_parameters
@@ -62,10 +65,54 @@ def test_a_pickle_that_asks_for_much_memory_is_refused(opcode: bytes, tmp_path: 
         read_parameters(file)
 
 
+def nested() -> tuple[Any, ...]:
+    """Return a tuple of a few bytes in a pickle, of 65,536 values when it is printed or hashed."""
+    value: tuple[Any, ...] = ("value",)
+    for _ in range(16):
+        value = (value, value)
+    return value
+
+
+@pytest.mark.parametrize(
+    ("part", "described"),
+    [*((part, nested()) for part in range(5)), (0, "module"), (1, "S9"), (2, 7), (4, "1")],
+    ids=lambda each: str(each)[:9],
+)
+def test_a_storage_that_is_described_otherwise_is_refused_in_few_words(
+    part: int, described: object, tmp_path: Path
+) -> None:
+    class Describing(pickle.Pickler):
+        @override
+        def persistent_id(self, obj: Any) -> Any:
+            parts: list[object] = ["storage", "<f4", "0", "cpu", 1, None]
+            parts[part] = described
+            return tuple(parts) if isinstance(obj, Storage) else None
+
+    file = written(tmp_path, {})
+    content = io.BytesIO(file.read_bytes())
+    for _ in range(3):  # what comes before the parameters
+        pickle.load(content)
+    content.truncate()
+    Describing(content, 2).dump({"a": Storage("0", VALUES)})
+    pickle.dump(["0"], content, 2)
+    file.write_bytes(content.getvalue())
+    with pytest.raises(PackageFileWrong, match=r"storage of an unknown kind|several places") as refused:
+        read_parameters(file)
+    assert len(str(refused.value)) < 300
+
+
+def test_nested_tuples_are_not_hashed(tmp_path: Path) -> None:
+    name: Any = nested()
+    for tensors in ({name: tensor("0", VALUES)}, {"a": tensor(name, VALUES)}):
+        with pytest.raises(PackageFileWrong, match="several places"):
+            read_parameters(written(tmp_path, tensors))
+
+
 def test_a_pickle_that_runs_a_command_is_refused(tmp_path: Path) -> None:
     trace = tmp_path / "run"
 
     class Command:
+        @override
         def __reduce__(self) -> tuple[Any, ...]:
             return os.system, (f"touch {trace}",)
 
