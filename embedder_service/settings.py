@@ -8,7 +8,7 @@ from typing import ClassVar
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-from serving.settings import ServiceSettings, print_settings
+from serving.settings import ServiceSettings
 
 DEFAULT_MODEL = "photos"
 # Room in a message for what is sent with an image: id and attributes, or the words and the filter of a search.
@@ -93,4 +93,6 @@ class EmbedderSettings(ServiceSettings):
 
 
 if __name__ == "__main__":
+    from serving.setting_files import print_settings
+
     print_settings(EmbedderSettings)

@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from gateway.backends.embedder_addresses import EmbedderAddresses
 from serving.http_settings import HttpSettings
-from serving.settings import listed, print_settings
+from serving.settings import listed
 
 
 class GatewaySettings(HttpSettings):
@@ -117,4 +117,6 @@ class GatewaySettings(HttpSettings):
 
 
 if __name__ == "__main__":
+    from serving.setting_files import print_settings
+
     print_settings(GatewaySettings)

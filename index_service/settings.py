@@ -11,7 +11,7 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from index_service.contract import MAX_LOG_BYTES
 from index_service.definition import EngineKind
 from index_service.engines.annoy import TREES
-from serving.settings import ServiceSettings, print_settings
+from serving.settings import ServiceSettings
 
 _ADDRESS = re.compile(r"[^:\s/]+:([0-9]{1,5}):([0-9]{1,5})")
 
@@ -122,4 +122,6 @@ def split_addresses(addresses: str) -> tuple[str, ...]:
 
 
 if __name__ == "__main__":
+    from serving.setting_files import print_settings
+
     print_settings(IndexSettings)

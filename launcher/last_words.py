@@ -11,12 +11,16 @@ _TRACEBACK = "Traceback (most recent call last):"
 
 
 class LastWords:
-    """The error in the lines so far: a service's own sentence, or else the last line of a traceback, or else ""."""
+    """What a service said last.
+
+    `error` is the error in the lines so far: the service's own sentence, or else the last line of a traceback, or else
+    "". `sentence` is its own sentence, or "". `line` is the last line.
+    """
 
     def __init__(self) -> None:
         self.error = ""
+        self.sentence = ""
         self.line = ""
-        self._is_own = False
         self._in_traceback = False
 
     def add(self, line: str) -> None:
@@ -25,9 +29,9 @@ class LastWords:
             return
         self.line = line
         if line.startswith(ERROR_PREFIX):
-            self.error, self._is_own = line.removeprefix(ERROR_PREFIX), True
+            self.error = self.sentence = line.removeprefix(ERROR_PREFIX)
         elif line.startswith(_TRACEBACK):
             self._in_traceback = True
         elif self._in_traceback and not line[0].isspace():
             self._in_traceback = False
-            self.error = self.error if self._is_own else line
+            self.error = self.sentence or line

@@ -11,12 +11,14 @@ from rich.console import Console
 from rich.text import Text
 
 from launcher.last_words import LastWords
+from serving.logs import ERROR_PREFIX
 
 
 class ServiceProcess:
     """A process and its state. honcho puts its events here, from a thread of this process's own.
 
-    `on_start` is called with the process id; `changed` is set when the process has ended.
+    `on_start` is called with the process id; `changed` is set when the process has ended. The sentence with which a
+    service ends is not shown, but kept in `last_words`: whoever says that it ended says why.
     """
 
     def __init__(
@@ -46,9 +48,14 @@ class ServiceProcess:
             case "line":
                 line = Text.from_ansi(message.data.decode("utf-8", "replace").rstrip())
                 self.last_words.add(line.plain)
-                self._console.print(self._prefix + line)
+                if not line.plain.startswith(ERROR_PREFIX):
+                    self.show(line)
             case "stop":
                 self.returncode = message.data["returncode"]
+
+    def show(self, line: Text) -> None:
+        """Show a line behind the name of the service."""
+        self._console.print(self._prefix + line)
 
     def _run(self, process: Process) -> None:
         try:

@@ -33,6 +33,7 @@ from launcher.restarts import STEADY_SECONDS, Backoff, cannot_start, describe_en
 from launcher.service_process import ServiceProcess
 from launcher.services import Service
 from launcher.stopping import end_groups
+from serving.logs import ERROR_PREFIX
 from serving.own_channel import open_own_channel
 from serving.tls import CertificateError
 
@@ -101,6 +102,7 @@ class Supervisor:
         self._changed = threading.Event()
         self._failed = threading.Event()
         self._failure: CannotStart | None = None
+        self._said: set[str] = set()  # the sentences of services that ended
         # Held while a process starts, so that none starts once `stop` has begun.
         self._starting = threading.Lock()
         self._is_stopping = False
@@ -176,6 +178,10 @@ class Supervisor:
         for each in running.values():
             if each.process is not None:
                 each.process.ended.wait(_KILLED_SECONDS)
+        for each in self._supervised:
+            if each.process is not None and (sentence := each.process.last_words.sentence) not in {"", *self._said}:
+                self._said.add(sentence)
+                each.process.show(Text(ERROR_PREFIX + sentence))
         if self._thread.is_alive():
             self._thread.join(_CALL_SECONDS)
         if self._watchdog is not None:
@@ -219,6 +225,7 @@ class Supervisor:
 
     def _handle_end(self, each: _Supervised, process: ServiceProcess) -> None:
         name, end, words = each.service.name, describe_end(process.returncode), process.last_words
+        self._said.add(words.sentence)
         if process.pid is not None:
             self._watch(-process.pid)
             end_groups([process.pid], 0)  # what it started must not hold its port

@@ -30,7 +30,6 @@ from grpc_health.v1 import health, health_pb2_grpc
 from starlette.types import ASGIApp
 
 from serving import logs, metrics
-from serving.access.exposure import Exposed
 from serving.audit_log import AuditLog, AuditLogUnusable, open_audit_log
 from serving.background import WorkHealth
 from serving.channels import Channels
@@ -39,14 +38,12 @@ from serving.gates import Gate
 from serving.health_reports import HealthReports
 from serving.http_server import HttpServer
 from serving.interceptors import CallInterceptor
-from serving.live_settings import LiveSettingsRefused
 from serving.ports import Ports, PortTaken, bind_ports
 from serving.reflection import add_reflection
 from serving.safeguards import Methods, Safeguards
+from serving.setting_files import StartRefused, refusals_of
 from serving.settings import ServiceSettings
 from serving.shutdown import limit_duration, shut_down
-from serving.tls import CertificateError
-from serving.watched_file import UnusableFile
 
 # Bytes of a call's metadata. A call inside the suite names the collections of its caller: 1,000 names of 63 characters
 # are 88 kB. gRPC's own limit refuses some calls from 8 KiB on.
@@ -102,7 +99,7 @@ def run(settings: ServiceSettings, open_services: OpenServices, methods: Methods
     try:
         with _traces(settings), open_audit_log(settings) as audit:
             return uvloop.run(_run(settings, open_services, methods, audit))
-    except (AuditLogUnusable, CertificateError, Exposed, LiveSettingsRefused, PortTaken, UnusableFile) as error:
+    except (AuditLogUnusable, PortTaken, StartRefused) as error:
         return _fail(str(error))
 
 
@@ -116,7 +113,8 @@ def _traces(settings: ServiceSettings) -> AbstractContextManager[None]:
 
 
 async def _run(settings: ServiceSettings, open_services: OpenServices, methods: Methods, audit: AuditLog | None) -> int:
-    safeguards = Safeguards.of(settings, methods, audit)
+    with refusals_of(settings):
+        safeguards = Safeguards.of(settings, methods, audit)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -172,6 +172,11 @@ class ServiceSettings(QuotaSettings, AccessSettings, TlsSettings):
         own = "" if field in cls.shared else f"{cls.service.upper()}_"
         return f"{PREFIX}{own}{field.upper()}"
 
+    @classmethod
+    def label(cls, field: str) -> str:
+        """Return what messages call a setting: its variable and its flag."""
+        return f"{cls.variable(field)} (--{field.replace('_', '-')})"
+
     @override
     @classmethod
     def settings_customise_sources(
@@ -196,7 +201,7 @@ def load_settings(cls: type[S], argv: Sequence[str] | None = None) -> S:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     if unknown := _unknown_variable(cls):
-        _stop(unknown)
+        stop(unknown)
     flags: CliSettingsSource[Any] = CliSettingsSource(
         cls,
         cli_prog_name=f"{cls.service}_service" if cls.service != "gateway" else "gateway",
@@ -209,21 +214,9 @@ def load_settings(cls: type[S], argv: Sequence[str] | None = None) -> S:
     except ValidationError as error:
         problem = error.errors()[0]
         field = str(problem["loc"][0]) if problem["loc"] else "settings"
-        _stop(
-            f"The setting {cls.variable(field)} (--{field.replace('_', '-')}) is wrong: "
-            f"{problem['msg']}; it was {_shown(problem['input'])!r}."
-        )
+        stop(f"The setting {cls.label(field)} is wrong: {problem['msg']}; it was {_shown(problem['input'])!r}.")
     except SettingsError as error:
-        _stop(f"A setting cannot be read: {error}.")
-
-
-def print_settings(cls: type[ServiceSettings], argv: Sequence[str] | None = None) -> None:
-    """Print the settings that a service would start with, as one line of JSON; raises as `load_settings` does.
-
-    A service's settings module calls this when run (`python -m index_service.settings`), so that a launcher can read
-    the ports and folders without starting the service.
-    """
-    print(load_settings(cls, argv).model_dump_json())  # noqa: T201 — it is the output
+        stop(f"A setting cannot be read: {error}.")
 
 
 def listed(text: str) -> tuple[str, ...]:
@@ -247,6 +240,7 @@ def _unknown_variable(cls: type[ServiceSettings]) -> str | None:
     return None
 
 
-def _stop(sentence: str) -> NoReturn:
+def stop(sentence: str) -> NoReturn:
+    """Refuse a start with a sentence on stderr; raises SystemExit with 2."""
     print(sentence, file=sys.stderr)  # noqa: T201 — logging is not set up yet
     raise SystemExit(2)

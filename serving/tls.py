@@ -55,7 +55,11 @@ _Contents: TypeAlias = tuple[bytes, bytes, bytes | None]
 
 
 class CertificateError(Exception):
-    """Certificate files are missing or unusable; the message says which, and why."""
+    """The file at `path` is missing or unusable; the message says why."""
+
+    def __init__(self, path: Path, problem: str) -> None:
+        super().__init__(problem)
+        self.path = path
 
 
 @dataclass(frozen=True)
@@ -169,17 +173,21 @@ class CertificateFiles(Watched[_Contents, Certificates]):
         begins, expires = own.not_valid_before_utc, own.not_valid_after_utc
         # A service starts with an expired one, and says so.
         if self.has_content and not begins <= datetime.now(UTC) < expires:
-            raise CertificateError(f"{self.certificate} is valid from {begins} to {expires} only.")
+            raise CertificateError(self.certificate, f"{self.certificate} is valid from {begins} to {expires} only.")
         authority = None
         if authorities is not None and self._authorities is not None:
             authority = _first_to_end(self._authorities, _certificates(authorities, self._authorities))
         try:
             private = load_pem_private_key(key, password=None)
         except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-            raise CertificateError(f"{self._key} is not a private key in PEM without a password: {error}.") from error
+            raise CertificateError(
+                self._key, f"{self._key} is not a private key in PEM without a password: {error}."
+            ) from error
         form = Encoding.DER, PublicFormat.SubjectPublicKeyInfo
         if private.public_key().public_bytes(*form) != own.public_key().public_bytes(*form):
-            raise CertificateError(f"The key in {self._key} is not the key of the certificate in {self.certificate}.")
+            raise CertificateError(
+                self._key, f"The key in {self._key} is not the key of the certificate in {self.certificate}."
+            )
         return Certificates(
             chain,
             key,
@@ -197,7 +205,9 @@ class CertificateFiles(Watched[_Contents, Certificates]):
             if authorities is not None:
                 context.load_verify_locations(cadata=authorities.decode("ascii"))
         except (OSError, ValueError) as error:  # replaced just now
-            raise CertificateError(f"{self.certificate} and its key cannot be used: {error}.") from error
+            raise CertificateError(
+                self.certificate, f"{self.certificate} and its key cannot be used: {error}."
+            ) from error
         return context
 
 
@@ -229,7 +239,7 @@ def _content(path: Path) -> bytes:
     try:
         return read_file(path)
     except OSError as error:
-        raise CertificateError(f"{path} cannot be read: {problem_of(error)}.") from error
+        raise CertificateError(path, f"{path} cannot be read: {problem_of(error)}.") from error
 
 
 def _first_to_end(path: Path, authorities: Sequence[x509.Certificate]) -> Validity:
@@ -245,7 +255,7 @@ def _certificates(pem: bytes, path: Path) -> list[x509.Certificate]:
     try:
         return x509.load_pem_x509_certificates(pem)
     except ValueError as error:
-        raise CertificateError(f"{path} has no certificate in PEM: {error}.") from error
+        raise CertificateError(path, f"{path} has no certificate in PEM: {error}.") from error
 
 
 def _names(certificate: x509.Certificate) -> tuple[str, ...]:

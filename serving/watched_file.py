@@ -34,6 +34,7 @@ class UnusableFile(Exception):
 
     def __init__(self, path: Path, problem: object) -> None:
         super().__init__(f"{path} cannot be used: {problem}.")
+        self.path = path
 
 
 class Watched(Generic[R, T]):

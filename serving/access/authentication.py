@@ -86,9 +86,11 @@ def authentication(settings: AccessSettings) -> Authentication:
     Raises:
         UnusableFile: A file of the settings cannot be used.
     """
+    # First the file that a setting names; the key is made with it.
+    tokens = WatchedFile(Path(settings.tokens), Tokens.parse, BadTokenFile) if settings.tokens else None
     return Authentication(
         suite=WatchedFile(settings.suite_key_file, SuiteKey.parse, BadSuiteKey),
-        tokens=WatchedFile(Path(settings.tokens), Tokens.parse, BadTokenFile) if settings.tokens else None,
+        tokens=tokens,
         oidc=_oidc(settings) if settings.oidc_issuer else None,
     )
 

@@ -224,7 +224,14 @@ def test_a_port_in_use_is_one_sentence_and_nothing_starts(own: dict[str, str], g
 
 
 @pytest.mark.parametrize(
-    ("setting", "text"), [("SEMSEARCH_LOG_LEVEL", "loud"), ("SEMSEARCH_EMBEDDER_PROT", "1"), ("SEMSEARCH_DATTA", "x")]
+    ("setting", "text"),
+    [
+        ("SEMSEARCH_LOG_LEVEL", "loud"),
+        ("SEMSEARCH_EMBEDDER_PROT", "1"),
+        ("SEMSEARCH_DATTA", "x"),
+        ("SEMSEARCH_TOKENS", "/no/such/tokens.json"),
+        ("SEMSEARCH_LIVE_SETTINGS", "/no/such/live.toml"),
+    ],
 )
 def test_a_bad_setting_is_one_sentence_and_nothing_starts(
     own: dict[str, str], gallery: Path, setting: str, text: str

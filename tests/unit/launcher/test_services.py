@@ -41,14 +41,27 @@ def test_services_come_in_the_procfiles_order_with_settings(procfile: Path) -> N
     assert (gateway.name, gateway.port, gateway.metrics_port) == ("gateway", 50051, 9051)
 
 
-def test_the_suites_key_lies_beside_its_tokens(procfile: Path) -> None:
-    gateway = read_services(procfile, environment(SEMSEARCH_TOKENS="etc/tokens.json"))[1]
+def test_the_suites_key_lies_beside_its_tokens(procfile: Path, tmp_path: Path) -> None:
+    tokens, key = tmp_path / "tokens.json", tmp_path / "suite.key"
+    tokens.write_text("{}", encoding="utf-8")
+    key.write_text("k" * 64, encoding="utf-8")
+    gateway = read_services(procfile, environment(SEMSEARCH_TOKENS=str(tokens)))[1]
     assert gateway.access is not None
-    assert gateway.access.suite_key_file == Path("etc/suite.key")
+    assert gateway.access.suite_key_file == key
+
+
+def test_a_file_that_a_setting_names_and_that_is_missing_is_reported_once(procfile: Path, tmp_path: Path) -> None:
+    tokens = tmp_path / "tokens.json"
+    with pytest.raises(BadSetting) as refused:
+        read_services(procfile, environment(SEMSEARCH_TOKENS=str(tokens)))
+    assert str(refused.value).startswith(f"The setting SEMSEARCH_TOKENS (--tokens) is wrong: {tokens} does not exist.")
+    assert "\n" not in str(refused.value)
 
 
 def test_flags_in_the_procfile_count(procfile: Path) -> None:
-    procfile.write_text(LINES.replace("index_service", "index_service --port=6001 --host '0.0.0.0'"), encoding="utf-8")
+    procfile.write_text(
+        LINES.replace("index_service", "index_service --port=6001 --host '0.0.0.0' --insecure"), encoding="utf-8"
+    )
     index = read_services(procfile, environment(SEMSEARCH_INDEX_PORT="6000"))[0]
     assert (index.port, index.host, index.address) == (6001, "0.0.0.0", "127.0.0.1:6001")
 

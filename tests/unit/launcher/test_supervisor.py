@@ -65,6 +65,31 @@ def test_one_that_cannot_start_ends_the_suite_with_its_own_error(build: Build) -
     )
 
 
+def test_an_error_that_ends_the_suite_is_shown_in_its_sentence_only(build: Build, output: io.StringIO) -> None:
+    supervisor = build(serves=lambda _: False)
+    script = "echo 'error: The audit log cannot be written.' >&2; exit 1"
+    supervisor.start([service("index", script), service("gateway", script)], os.environ)
+    with pytest.raises(CannotStart, match="The audit log cannot be written"):
+        supervisor.wait(DEADLINE_SECONDS)
+    supervisor.stop()
+    assert output.getvalue() == ""
+
+
+def test_another_error_at_the_same_time_is_shown_too(build: Build, output: io.StringIO, tmp_path: Path) -> None:
+    supervisor = build(serves=lambda _: False)
+    script = "trap 'echo \"error: The store is damaged.\"; exit 1' TERM; : > {}; while :; do sleep 0.05; done"
+    ready = tmp_path / "ready"
+    os.mkfifo(ready)
+    supervisor.start([service("index", script.format(ready))], os.environ)
+    ready.read_bytes()  # returns once the script has its trap
+    supervisor.start([service("gateway", "echo 'error: No disk.'; exit 1")], os.environ)
+    with pytest.raises(CannotStart, match="No disk"):
+        supervisor.wait(DEADLINE_SECONDS)
+    supervisor.stop()
+    assert "index   | error: The store is damaged.\n" in output.getvalue()
+    assert "No disk" not in output.getvalue()
+
+
 def test_one_that_is_killed_starts_again_later_each_time_while_the_others_go_on(
     build: Build, output: io.StringIO, tmp_path: Path
 ) -> None:
