@@ -1,17 +1,19 @@
 """Exceptions for why the suite cannot run; the message is shown to the user as it stands.
 
 LauncherError
-├── AlreadyRunning     another launcher runs with the same data folder
-├── BadProcfile        the Procfile is missing, or does not list what is needed
-├── BadSetting         a service rejects its settings; the message is the service's own
-├── CannotStart        a service ended with an error before it served
-├── DataNotWritable    the data folder cannot be made or written
-├── PortNotFree        a port is in use, may not be opened, or is set twice
-└── NotReady           a service does not answer SERVING in time
+├── AlreadyRunning         another launcher runs with the same data folder
+├── BadProcfile            the Procfile is missing, or does not list what is needed
+├── BadSetting             a service rejects its settings; the message is the service's own
+├── CannotStart            a service ended with an error before it served
+├── CertificateNotTrusted  the services would refuse each other's certificates
+├── DataNotWritable        the data folder cannot be made or written
+├── PortNotFree            a port is in use, may not be opened, or is set twice
+└── NotReady               a service does not answer SERVING in time
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 
@@ -54,6 +56,12 @@ class CannotStart(LauncherError):
         )
 
 
+class CertificateNotTrusted(LauncherError):
+    """The services would refuse each other's certificates."""
+
+    exit_status = 2
+
+
 class DataNotWritable(LauncherError):
     """The data folder cannot be made or written."""
 
@@ -69,10 +77,11 @@ class PortNotFree(LauncherError):
 
 
 class NotReady(LauncherError):
-    """Services do not answer SERVING in time."""
+    """Services do not answer SERVING in time; `complaints` has what each complained of last, by its name, or ""."""
 
-    def __init__(self, names: list[str]) -> None:
+    def __init__(self, complaints: Mapping[str, str]) -> None:
+        said = "".join(f"\nThe {name} said: {complaint}" for name, complaint in complaints.items() if complaint)
         super().__init__(
-            f"Not ready in time: {', '.join(names)}. Everything was stopped; the log above shows how far each "
-            "got. Give a slow machine more time with --ready-seconds."
+            f"Not ready in time: {', '.join(complaints)}. Everything was stopped; the log above shows how far each "
+            f"got. Give a slow machine more time with --ready-seconds.{said}"
         )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from collections.abc import Callable
 
 from honcho.printer import Message
@@ -10,8 +12,10 @@ from honcho.process import Process
 from rich.console import Console
 from rich.text import Text
 
-from launcher.last_words import LastWords
+from launcher.last_words import OF_GRPC, LastWords
 from serving.logs import ERROR_PREFIX
+
+_AGAIN_SECONDS = 60.0
 
 
 class ServiceProcess:
@@ -29,6 +33,7 @@ class ServiceProcess:
         self.pid: int | None = None
         self.returncode = 127  # a shell's status for a command that cannot be started
         self.last_words = LastWords()
+        self._said: dict[str, float] = {}
         self._prefix = prefix
         self._console = console
         self._on_start = on_start
@@ -48,7 +53,7 @@ class ServiceProcess:
             case "line":
                 line = Text.from_ansi(message.data.decode("utf-8", "replace").rstrip())
                 self.last_words.add(line.plain)
-                if not line.plain.startswith(ERROR_PREFIX):
+                if not line.plain.startswith(ERROR_PREFIX) and not self._repeats(line.plain):
                     self.show(line)
             case "stop":
                 self.returncode = message.data["returncode"]
@@ -56,6 +61,17 @@ class ServiceProcess:
     def show(self, line: Text) -> None:
         """Show a line behind the name of the service."""
         self._console.print(self._prefix + line)
+
+    def _repeats(self, line: str) -> bool:
+        """Return whether gRPC says again what it said within a minute, as it does of each connection that it tries."""
+        if not (said := OF_GRPC.match(line)):
+            return False
+        now, text = time.monotonic(), line[said.end() :]
+        last = self._said.get(text, -math.inf)
+        if now - last < _AGAIN_SECONDS:
+            return True
+        self._said = {each: at for each, at in self._said.items() if now - at < _AGAIN_SECONDS} | {text: now}
+        return False
 
     def _run(self, process: Process) -> None:
         try:

@@ -37,6 +37,7 @@ from launcher.services import (
 from launcher.starter_gallery import StarterGallery
 from launcher.stopping import expect_force
 from launcher.supervisor import Supervisor
+from launcher.trust import check_trust
 from serving import callers
 from serving.access.suite_key import SuiteKey
 
@@ -79,6 +80,7 @@ def _run_services(arguments: argparse.Namespace, console: Console) -> NoReturn:
     environment = _environment()
     services = read_services(arguments.procfile, environment)
     gateway = next(service for service in services if service.name == GATEWAY)
+    check_trust(gateway, services)
     with claimed(gateway.data):
         check_ports(ports_of(services))
         write_addresses(gateway.data, services)

@@ -80,6 +80,11 @@ class _Supervised:
         """Whether only the end of its process would change anything."""
         return self.serves.is_set() and self.served_at + STEADY_SECONDS < time.monotonic()
 
+    @property
+    def complaint(self) -> str:
+        """What its process complained of last, or ""."""
+        return self.process.last_words.complaint if self.process else ""
+
 
 class Supervisor:
     """Starts services, restarts those that end, and stops them all, once.
@@ -136,7 +141,7 @@ class Supervisor:
         while waiting := [each for each in waiting if not each.serves.is_set()]:
             self.wait(_POLL_SECONDS)
             if time.monotonic() > deadline:
-                raise NotReady([each.service.name for each in waiting])
+                raise NotReady({each.service.name: each.complaint for each in waiting})
 
     def wait(self, seconds: float | None) -> None:
         """Wait for some seconds, or without a limit if None.

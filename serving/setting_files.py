@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 from serving.access.exposure import Exposed, check_exposure
@@ -15,7 +16,7 @@ from serving.access.gate import access_gate
 from serving.http_settings import HttpSettings
 from serving.live_settings import LiveSettings, LiveSettingsRefused
 from serving.settings import ServiceSettings, load_settings, stop
-from serving.tls import CertificateError, files_of, http_files_of
+from serving.tls import CertificateError, CertificateFiles, files_of, http_files_of
 from serving.watched_file import UnusableFile
 
 _CERTIFICATES = "`semsearch certs make` makes a certificate, its key and their authority."
@@ -49,9 +50,9 @@ def print_settings(cls: type[ServiceSettings], argv: Sequence[str] | None = None
         with refusals_of(settings):
             check_exposure(settings)
             LiveSettings(settings)
-            files_of(settings)
+            _check_validity(files_of(settings))
             if isinstance(settings, HttpSettings):
-                http_files_of(settings)
+                _check_validity(http_files_of(settings))
             access_gate(settings, {})
     except StartRefused as error:
         stop(str(error))
@@ -70,6 +71,30 @@ def refusals_of(settings: ServiceSettings) -> Iterator[None]:
         raise StartRefused(f"{error} {named}") from error
     except (CertificateError, UnusableFile) as error:
         raise StartRefused(_explained(settings, error)) from error
+
+
+def _check_validity(files: CertificateFiles | None) -> None:
+    """Check that a certificate is valid now.
+
+    Whoever starts a suite with an expired one renews it first: no connection would succeed. A service by itself starts,
+    since it may be one that is started again, and serves as soon as the file is renewed.
+
+    Raises:
+        CertificateError: It is not.
+    """
+    if files is None:
+        return
+    own, now = files.current.own, _now()
+    if now >= own.expires:
+        advice = f"No connection would succeed. {own.advice}"
+        raise CertificateError(own.file, f"{own.file} expired on {own.expires:%Y-%m-%d %H:%M} UTC. {advice}")
+    if now < own.begins:
+        advice = "No connection would succeed before. Is this machine's clock right?"
+        raise CertificateError(own.file, f"{own.file} is not valid before {own.begins:%Y-%m-%d %H:%M} UTC. {advice}")
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def _explained(settings: ServiceSettings, error: CertificateError | UnusableFile) -> str:

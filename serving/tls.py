@@ -171,7 +171,7 @@ class CertificateFiles(Watched[_Contents, Certificates]):
         chain, key, authorities = contents
         own = _certificates(chain, self.certificate)[0]
         begins, expires = own.not_valid_before_utc, own.not_valid_after_utc
-        # A service starts with an expired one, and says so.
+        # A service starts with an expired one, and says so: started again, it then serves once the file is renewed.
         if self.has_content and not begins <= datetime.now(UTC) < expires:
             raise CertificateError(self.certificate, f"{self.certificate} is valid from {begins} to {expires} only.")
         authority = None

@@ -34,9 +34,15 @@ _BY_REASON: dict[str, type[Refused]] = {
 }
 
 
+# How the last call to a service failed, as long as none succeeds; of the process, as its log is.
+_failing: dict[str, grpc.StatusCode] = {}
+
+
 @contextmanager
 def calls_to(service: str) -> Iterator[None]:
     """Translate a call's errors into the core's; `service` is the service's name in messages.
+
+    A service that does not answer is logged once, until it does.
 
     Raises:
         Refused: The service gave a reason.
@@ -46,17 +52,27 @@ def calls_to(service: str) -> Iterator[None]:
     """
     try:
         yield
+        _answered(service)
     except grpc.aio.AioRpcError as error:
         status = rpc_status.from_call(error)
         reason = from_status(status)[0] if status is not None else ""
+        if reason and reason != SHUTTING_DOWN:
+            _answered(service)
         if reason == "LEASE_LOST":
             raise errors.OwnerChanged from error
         if status is not None and reason and reason != SHUTTING_DOWN:
             raise refused(status) from error
         if error.code() == grpc.StatusCode.DEADLINE_EXCEEDED:
             raise TimeoutError(f"The {service} did not answer within the deadline.") from error
-        log.warning("call failed", service=service, code=error.code().name, details=error.details())
+        if _failing.get(service) is not error.code():
+            _failing[service] = error.code()
+            log.warning("call failed", service=service, code=error.code().name, details=error.details())
         raise DependencyUnavailable(service) from error
+
+
+def _answered(service: str) -> None:
+    if _failing.pop(service, None):
+        log.info("calls succeed again", service=service)
 
 
 def refused(status: status_pb2.Status) -> Refused:

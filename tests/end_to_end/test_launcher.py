@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from semsearch import Client
+from semsearch.certificates.folder import CertificateFolder
 from semsearch.errors import SemsearchError
 
 from launcher.suite import GRPCURL, examples
@@ -239,4 +240,26 @@ def test_a_bad_setting_is_one_sentence_and_nothing_starts(
     done = run_launcher({**own, setting: text}, gallery)
     assert (done.returncode, done.stdout) == (2, "")
     assert setting in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("days", "authority", "said"),
+    [
+        pytest.param(-0.001, True, "server.crt expired on ", id="expired"),
+        pytest.param(30, False, "Set SEMSEARCH_TLS_CA (--tls-ca) to the file with its authority", id="no authority"),
+    ],
+)
+def test_certificates_that_no_hop_would_accept_are_one_sentence_and_nothing_starts(
+    own: dict[str, str], gallery: Path, tmp_path: Path, days: float, authority: bool, said: str
+) -> None:
+    folder = CertificateFolder(tmp_path / "certs")
+    folder.make()
+    folder.renew(days=days)
+    files = {"CERT": "server.crt", "KEY": "server.key", **({"CA": "ca.crt"} if authority else {})}
+    done = run_launcher(
+        {**own, **{f"SEMSEARCH_TLS_{kind}": str(folder.path / file) for kind, file in files.items()}}, gallery
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
     assert done.stderr.count("\n") == 1

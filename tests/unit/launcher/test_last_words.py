@@ -19,6 +19,26 @@ TRACEBACK = [
 
 
 @pytest.mark.parametrize(
+    ("lines", "complaint"),
+    [
+        (["2026-01-01T00:00:00Z [info     ] ready"], ""),
+        (["2026-01-01T00:00:00Z [warning  ] one", "2026-01-01T00:00:00Z [error    ] two", "three"], "two"),
+        (['{"event": "one", "level": "warning"}', '{"event": "two", "level": "info"}'], "one"),
+        (["2026-01-01T00:00:00Z [warning  ] one", "E0000 00:00:1 1 ssl.cc:1] Handshake failed"], "one"),
+        (["E0000 00:00:1 1 ssl.cc:1] Handshake failed", "bye"], "Handshake failed"),
+        (["2026-01-01T00:00:00Z [error    ] one", OWN], SENTENCE),
+    ],
+    ids=["none", "last", "json", "own before gRPC's", "of gRPC", "sentence"],
+)
+def test_the_last_complaint_is_told_from_other_lines(lines: list[str], complaint: str) -> None:
+    words = LastWords()
+    for each in lines:
+        words.add(each)
+    assert complaint in words.complaint
+    assert bool(complaint) == bool(words.complaint)
+
+
+@pytest.mark.parametrize(
     ("lines", "error", "line"),
     [
         ([], "", ""),

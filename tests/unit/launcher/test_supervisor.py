@@ -148,6 +148,15 @@ def test_one_that_does_not_serve_in_time_is_named(build: Build) -> None:
         supervisor.wait_until_serving([index], time.monotonic())
 
 
+def test_one_that_does_not_serve_in_time_is_quoted(build: Build, output: io.StringIO) -> None:
+    supervisor = build(lambda _: False)
+    index = service("index", "echo '2026-01-01T00:00:00Z [warning  ] call failed  code=UNAVAILABLE'; exec sleep 600")
+    supervisor.start([index], os.environ)
+    wait_for(lambda: "call failed" in output.getvalue())
+    with pytest.raises(NotReady, match=r"The index said: .*call failed  code=UNAVAILABLE"):
+        supervisor.wait_until_serving([index], time.monotonic())
+
+
 def test_each_line_is_shown_behind_its_services_name(build: Build, output: io.StringIO) -> None:
     long = "x" * 500
     supervisor = build(lambda _: False)
@@ -155,6 +164,16 @@ def test_each_line_is_shown_behind_its_services_name(build: Build, output: io.St
     with pytest.raises(CannotStart):
         supervisor.wait(DEADLINE_SECONDS)
     assert output.getvalue() == f"index   | {long}\nindex   | [red]\N{REPLACEMENT CHARACTER}\n"
+
+
+def test_what_grpc_repeats_is_shown_once(build: Build, output: io.StringIO) -> None:
+    supervisor = build(lambda _: False)
+    line = "E0000 00:00:17%s.1 12 ssl.cc:1884] Handshake failed: certificate has expired\\n"
+    script = f"for i in 1 2 3; do printf '{line}' $i; done; printf 'twice\\ntwice\\n'; exit 1"
+    supervisor.start([service("index", script)], os.environ)
+    with pytest.raises(CannotStart):
+        supervisor.wait(DEADLINE_SECONDS)
+    assert (output.getvalue().count("has expired"), output.getvalue().count("twice")) == (1, 2)
 
 
 def test_nothing_ends_while_all_run(build: Build) -> None:

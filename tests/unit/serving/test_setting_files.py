@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from gateway.settings import GatewaySettings
+from serving import setting_files
 from serving.setting_files import print_settings
 from tests.unit.serving.certified import Certified
 
@@ -53,6 +55,31 @@ def test_a_key_of_another_certificate_is_named_with_its_setting(
     said = refusal(capsys, *encrypted(certified, key="client.key"))
     assert "The setting SEMSEARCH_TLS_KEY (--tls-key) is wrong: The key in " in said
     assert "`semsearch certs make`" not in said, "the file is there"
+
+
+def test_an_expired_certificate_is_named_with_its_end(certified: Certified, capsys: pytest.CaptureFixture[str]) -> None:
+    certified.folder.renew(days=-0.001)
+    said = refusal(capsys, *encrypted(certified))
+    assert f"The setting SEMSEARCH_TLS_CERT (--tls-cert) is wrong: {certified.file('server.crt')} expired on " in said
+    assert "Renew it, for example with `semsearch certs renew`" in said
+
+
+def test_a_certificate_of_the_future_is_named_with_its_begin(
+    certified: Certified, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(setting_files, "_now", lambda: datetime.now(UTC) - timedelta(days=30))
+    said = refusal(capsys, *encrypted(certified))
+    assert f"{certified.file('server.crt')} is not valid before " in said
+    assert "clock" in said
+
+
+def test_an_expired_certificate_of_the_http_port_is_refused_too(
+    certified: Certified, capsys: pytest.CaptureFixture[str]
+) -> None:
+    certified.folder.add("page", ["photos.example"], days=-0.001)
+    page = [f"--http-tls-cert={certified.file('page.crt')}", f"--http-tls-key={certified.file('page.key')}"]
+    said = refusal(capsys, *encrypted(certified), *page)
+    assert "The setting SEMSEARCH_GATEWAY_HTTP_TLS_CERT (--http-tls-cert) is wrong: " in said
 
 
 def test_a_file_of_tokens_that_is_missing_is_named_with_its_setting(
