@@ -9,7 +9,6 @@ from collections.abc import Callable
 
 from honcho.printer import Message
 from honcho.process import Process
-from rich.console import Console
 from rich.text import Text
 
 from launcher.last_words import OF_GRPC, LastWords
@@ -21,21 +20,19 @@ _AGAIN_SECONDS = 60.0
 class ServiceProcess:
     """A process and its state. honcho puts its events here, from a thread of this process's own.
 
-    `on_start` is called with the process id; `changed` is set when the process has ended. The sentence with which a
-    service ends is not shown, but kept in `last_words`: whoever says that it ended says why.
+    `show` shows a line that it wrote. `on_start` is called with the process id; `changed` is set when the process has
+    ended. The sentence with which a service ends is not shown, but kept in `last_words`: whoever says that it ended
+    says why.
     """
 
-    def __init__(
-        self, prefix: Text, console: Console, on_start: Callable[[int], None], changed: threading.Event
-    ) -> None:
+    def __init__(self, show: Callable[[Text], None], on_start: Callable[[int], None], changed: threading.Event) -> None:
         self.started = threading.Event()
         self.ended = threading.Event()
         self.pid: int | None = None
         self.returncode = 127  # a shell's status for a command that cannot be started
         self.last_words = LastWords()
         self._said: dict[str, float] = {}
-        self._prefix = prefix
-        self._console = console
+        self.show = show
         self._on_start = on_start
         self._changed = changed
 
@@ -57,10 +54,6 @@ class ServiceProcess:
                     self.show(line)
             case "stop":
                 self.returncode = message.data["returncode"]
-
-    def show(self, line: Text) -> None:
-        """Show a line behind the name of the service."""
-        self._console.print(self._prefix + line)
 
     def _repeats(self, line: str) -> bool:
         """Return whether gRPC says again what it said within a minute, as it does of each connection that it tries."""

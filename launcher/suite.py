@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -24,6 +25,7 @@ from semsearch import Tls
 from semsearch.client import DEFAULT_SERVER
 
 from launcher.errors import LauncherError
+from launcher.output import JsonOutput, Output
 from launcher.ports import check_ports, ports_of
 from launcher.running_suite import claimed, write_addresses
 from launcher.services import (
@@ -40,6 +42,7 @@ from launcher.supervisor import Supervisor
 from launcher.trust import check_trust
 from serving import callers
 from serving.access.suite_key import SuiteKey
+from serving.settings import PREFIX
 
 READY = "semsearch is ready:"
 GRPCURL = Path(".tools/bin/grpcurl")
@@ -54,12 +57,20 @@ def run(argv: Sequence[str] | None = None) -> int:
         Interrupted: a signal asked the launcher to end; everything is stopped.
     """
     arguments = _parser().parse_args(argv)
-    console = Console(highlight=False, markup=False, soft_wrap=True)
+    output, errors = _outputs()
     try:
-        _run_services(arguments, console)
+        _run_services(arguments, output)
     except LauncherError as error:
-        Console(stderr=True, highlight=False, markup=False).print(str(error), soft_wrap=True)
+        errors.console.print(str(error))
         return error.exit_status
+
+
+def _outputs() -> tuple[Output, Output]:
+    """Return stdout and stderr, as people or machines read them."""
+    if os.environ.get(f"{PREFIX}LOG_FORMAT") == "json":
+        return JsonOutput(sys.stdout), JsonOutput(sys.stderr, "error")
+    for_people = partial(Console, highlight=False, markup=False, soft_wrap=True)
+    return Output(for_people()), Output(for_people(stderr=True))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -76,7 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _run_services(arguments: argparse.Namespace, console: Console) -> NoReturn:
+def _run_services(arguments: argparse.Namespace, output: Output) -> NoReturn:
     environment = _environment()
     services = read_services(arguments.procfile, environment)
     gateway = next(service for service in services if service.name == GATEWAY)
@@ -84,20 +95,22 @@ def _run_services(arguments: argparse.Namespace, console: Console) -> NoReturn:
     with claimed(gateway.data):
         check_ports(ports_of(services))
         write_addresses(gateway.data, services)
-        _supervise(arguments, console, environment, services, gateway)
+        _supervise(arguments, output, environment, services, gateway)
 
 
 def _supervise(
     arguments: argparse.Namespace,
-    console: Console,
+    output: Output,
     environment: Mapping[str, str],
     services: Sequence[Service],
     gateway: Service,
 ) -> NoReturn:
+    console = output.console
     gallery = StarterGallery(arguments.gallery, gateway.data, console)
     backends, gateways = [each for each in services if each is not gateway], processes_of(gateway, services)
     processes = [*backends, *gateways]
-    supervisor = Supervisor(console, max(len(process.name) for process in processes))
+    output.name(*(process.name for process in processes))
+    supervisor = Supervisor(output)
     try:
         console.print(f"Starting {', '.join(process.name for process in processes)} ...")
         deadline = time.monotonic() + arguments.ready_seconds

@@ -20,15 +20,16 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import NoReturn
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from honcho.process import Process
-from rich.console import Console
 from rich.text import Text
 
 from launcher.errors import CannotStart, NotReady
+from launcher.output import Output
 from launcher.restarts import STEADY_SECONDS, Backoff, cannot_start, describe_end
 from launcher.service_process import ServiceProcess
 from launcher.services import Service
@@ -37,7 +38,6 @@ from serving.logs import ERROR_PREFIX
 from serving.own_channel import open_own_channel
 from serving.tls import CertificateError
 
-_COLORS = ("cyan", "yellow", "green", "magenta", "blue")
 # The limit for a process to start, and for a killed one to be gone. In practice, both take milliseconds.
 _STARTED_SECONDS = 2.0
 _KILLED_SECONDS = 0.2
@@ -64,10 +64,9 @@ def serves(service: Service) -> bool:
 class _Supervised:
     """A service, its newest process, and what was seen of it."""
 
-    def __init__(self, service: Service, environment: Mapping[str, str], prefix: Text, backoff: Backoff) -> None:
+    def __init__(self, service: Service, environment: Mapping[str, str], backoff: Backoff) -> None:
         self.service = service
         self.environment = dict(environment)
-        self.prefix = prefix
         self.backoff = backoff
         self.process: ServiceProcess | None = None
         self.is_restart = False
@@ -87,20 +86,16 @@ class _Supervised:
 
 
 class Supervisor:
-    """Starts services, restarts those that end, and stops them all, once.
-
-    `name_width` is the length of the longest name, for the output's margin.
-    """
+    """Starts services, restarts those that end, and stops them all, once."""
 
     def __init__(
         self,
-        console: Console,
-        name_width: int,
+        output: Output,
         serves: Callable[[Service], bool] = serves,
         backoff: Callable[[], Backoff] = Backoff,
     ) -> None:
-        self._console = console
-        self._name_width = name_width
+        self._output = output
+        self._console = output.console
         self._serves = serves
         self._backoff = backoff
         self._supervised: list[_Supervised] = []
@@ -122,9 +117,7 @@ class Supervisor:
             )
             self._thread.start()
         for service in services:
-            color = _COLORS[len(self._supervised) % len(_COLORS)]
-            prefix = Text.assemble((f"{service.name:{self._name_width}} | ", color))
-            each = _Supervised(service, environment, prefix, self._backoff())
+            each = _Supervised(service, environment, self._backoff())
             # Recorded before it starts, so that `stop` knows of it even after an interruption here.
             self._supervised.append(each)
             self._start_process(each)
@@ -201,7 +194,7 @@ class Supervisor:
             each.serves.clear()
             end_seconds = each.service.end_seconds
             each.process = ServiceProcess(
-                each.prefix, self._console, lambda pid: self._watch(pid, end_seconds), self._changed
+                partial(self._output.show, each.service.name), lambda pid: self._watch(pid, end_seconds), self._changed
             )
             each.process.start(Process(each.service.command, name=each.service.name, env=each.environment))
 

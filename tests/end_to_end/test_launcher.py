@@ -214,6 +214,16 @@ def test_a_service_that_cannot_start_is_named_and_all_is_stopped(own: dict[str, 
     assert_all_gone([], own)
 
 
+def test_with_json_logs_each_line_is_a_document(own: dict[str, str], gallery: Path) -> None:
+    wrong = {"SEMSEARCH_LOG_FORMAT": "json", "SEMSEARCH_EMBEDDER_DEFAULT_MODEL": "/no/such/bundle"}
+    done = run_launcher({**own, **wrong}, gallery)
+    said = [json.loads(line) for line in done.stdout.splitlines()]
+    assert {"launcher", "index"} <= {each["process"] for each in said}
+    (failure,) = (json.loads(line) for line in done.stderr.splitlines())
+    assert failure["event"].startswith("The embedder cannot start: ")
+    assert (done.returncode, failure["level"]) == (1, "error")
+
+
 @pytest.mark.parametrize("setting", ["SEMSEARCH_GATEWAY_PORT", "SEMSEARCH_INDEX_METRICS_PORT"])
 def test_a_port_in_use_is_one_sentence_and_nothing_starts(own: dict[str, str], gallery: Path, setting: str) -> None:
     with socket.create_server(("127.0.0.1", int(own[setting]))):

@@ -14,6 +14,7 @@ import pytest
 from rich.console import Console
 
 from launcher.errors import CannotStart, NotReady
+from launcher.output import Output
 from launcher.restarts import Backoff
 from launcher.services import Service
 from launcher.supervisor import Supervisor
@@ -34,8 +35,9 @@ def build(output: io.StringIO) -> Iterator[Build]:
     built: list[Supervisor] = []
 
     def build(serves: Callable[[Service], bool] = lambda _: True, delay: float = 0.01) -> Supervisor:
-        console = Console(file=output, soft_wrap=True, highlight=False)
-        built.append(Supervisor(console, len("gateway"), serves, lambda: Backoff(delay, DEADLINE_SECONDS * 60)))
+        shown = Output(Console(file=output, soft_wrap=True, highlight=False))
+        shown.name("index", "gateway")
+        built.append(Supervisor(shown, serves, lambda: Backoff(delay, DEADLINE_SECONDS * 60)))
         return built[-1]
 
     yield build
