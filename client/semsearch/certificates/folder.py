@@ -128,10 +128,13 @@ class CertificateFolder:
         try:
             return Authority.load(Pair(certificate.read_bytes(), key.read_bytes()))
         except OSError as error:
+            key_is_away = certificate.exists() and not key.exists()
             raise FolderStopped(
                 f"{self.path} has no authority that could sign: {error.filename}: {error.strerror}.",
                 NOT_FOUND,
-                "`semsearch certs make` makes one.",
+                f"Bring ca.key back to {self.path} for this command."
+                if key_is_away
+                else "`semsearch certs make` makes one.",
             ) from error
         except ValueError as error:
             raise FolderStopped(

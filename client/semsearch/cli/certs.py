@@ -44,7 +44,7 @@ def make(
     """Make an authority, a certificate for all services, and one for callers.
 
     That of the services is valid for the hosts, for this machine's own names, and for the names that the services have
-    in deploy/. Keep ca.key elsewhere: nothing needs it but this command.
+    in deploy/. Keep ca.key elsewhere: nothing needs it but `semsearch certs`.
     """
     output = Output(as_json)
     certificates = _opened(folder)

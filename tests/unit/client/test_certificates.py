@@ -169,6 +169,18 @@ def test_an_authority_that_could_not_be_verified_signs_nothing(
     assert {file: file.read_bytes() for file in folder.path.iterdir()} == before
 
 
+def test_while_the_key_of_the_authority_is_elsewhere_it_is_asked_for(folder: CertificateFolder) -> None:
+    (folder.path / "ca.key").unlink()
+    for change in (folder.renew, lambda: folder.add("laptop")):
+        with pytest.raises(FolderStopped) as stopped:
+            change()
+        assert stopped.value.hint.startswith(f"Bring ca.key back to {folder.path} for this command")
+    (folder.path / "ca.crt").unlink()
+    with pytest.raises(FolderStopped) as stopped:
+        folder.renew()
+    assert "semsearch certs make" in stopped.value.hint
+
+
 def test_no_certificate_outlives_its_authority(folder: CertificateFolder) -> None:
     replace_authority(folder, days=30)
     folder.add("laptop", days=60)

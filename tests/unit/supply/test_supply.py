@@ -60,6 +60,11 @@ def test_every_lock_of_the_checkout_is_read() -> None:
     }
 
 
+def test_keys_that_are_made_in_the_checkout_stay_out_of_git() -> None:
+    files = ["certs/ca.key", "certs/server.key"]  # where `semsearch certs make` puts them
+    subprocess.run(["git", "check-ignore", *files], cwd=ROOT, check=True)
+
+
 def test_the_bill_distinguishes_what_a_suite_needs(bill: str) -> None:
     scopes = {component["name"]: component["scope"] for component in json.loads(bill)["components"]}
     assert (scopes["grpcio"], scopes["wrapt"], scopes["pytest"]) == ("required", "required", "optional")
