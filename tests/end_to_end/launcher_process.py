@@ -67,6 +67,7 @@ class Launcher:
 
     process: subprocess.Popen[str]
     lines: list[str] = field(default_factory=list)
+    _ended: bool = False
     _changed: threading.Condition = field(default_factory=threading.Condition)
 
     @property
@@ -77,7 +78,7 @@ class Launcher:
         """Wait until a line with this part is printed."""
         with self._changed:
             seen = self._changed.wait_for(
-                lambda: any(part in line for line in self.lines) or self.process.poll() is not None, READY_SECONDS
+                lambda: any(part in line for line in self.lines) or self._ended, READY_SECONDS
             )
         assert seen, self.text
         assert part in self.text, self.text
@@ -111,6 +112,7 @@ class Launcher:
                 self.lines.append(line.rstrip("\n"))
                 self._changed.notify_all()
         with self._changed:
+            self._ended = True
             self._changed.notify_all()
 
 
