@@ -81,8 +81,8 @@ runtime: setup ## Remove from .venv what only developers need, for container ima
 		$(foreach extra,$(EXTRAS),--extra '$(extra)') -c requirements.lock
 	@rm -f $(DEPENDENCIES) $(INSTALLED)
 
-run-all: setup ## Start the three services, fill the gallery on the first run, print first queries; Ctrl-C stops all
-	@$(BIN)/python -m launcher
+run-all: setup ## Start the three services, fill the gallery on the first run (unless NO_GALLERY=1), print first queries; Ctrl-C stops all
+	@$(BIN)/python -m launcher $(if $(NO_GALLERY),--no-gallery)
 
 bench: setup ## Compare searches and tags in the suite that `make run-all` started with bare gRPC
 	@$(BIN)/python -m benchmarks

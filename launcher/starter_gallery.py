@@ -4,7 +4,7 @@ The file `launcher/gallery` in the data folder records the progress:
 
     (no file)  not begun: an empty collection is filled; any other holds a user's own images and is left alone
     filling    begun: the next start continues, and does not send images again that are already there
-    done       nothing left to do, even if images have been deleted since
+    done       nothing left to do, even if images have been deleted since or were not wanted
 """
 
 from __future__ import annotations
@@ -62,6 +62,10 @@ class StarterGallery:
             return FillState(self._marker.read_text(encoding="utf-8").strip())
         except FileNotFoundError:
             return FillState.NOT_BEGUN
+
+    def leave_out(self) -> None:
+        """Record that the images are not wanted, now and at later starts."""
+        self._set(FillState.DONE)
 
     def fill(self, server: str, tls: bool | Tls = False, token: Token | None = None) -> None:
         """Fill the collection at `server` unless that is done; print what happened and what failed.

@@ -82,6 +82,9 @@ def _parser() -> argparse.ArgumentParser:
         "--gallery", type=Path, default=Path("starter/gallery"), help="images to start with (%(default)s)"
     )
     parser.add_argument(
+        "--no-gallery", action="store_true", help="start without these images, now and with this data folder later"
+    )
+    parser.add_argument(
         "--ready-seconds", type=float, default=180, help="how long the start may take (%(default)s)", metavar="SECONDS"
     )
     return parser
@@ -120,6 +123,8 @@ def _supervise(
             for process in group:
                 supervisor.start([process], with_own_ports(environment, process))
             supervisor.wait_until_serving(group, deadline)
+        if arguments.no_gallery:
+            gallery.leave_out()
         gallery.fill(gateway.address, client_tls(gateway), own_token(gateway))
         supervisor.wait(0)
         console.print(welcome(processes, arguments.gallery))

@@ -100,7 +100,8 @@ class NotEmpty(GatewayError):
     def __init__(self, what: str) -> None:
         super().__init__(
             f"A backup is restored only into an empty suite, but here {what}. Nothing was changed. Start the services "
-            "with an empty data folder, and restore into that."
+            "with an empty data folder, and restore into that; `make run-all NO_GALLERY=1` leaves out the starter "
+            "pictures."
         )
 
 

@@ -45,8 +45,8 @@ def two_gateways() -> dict[str, str]:
     return {**ports, "SEMSEARCH_GATEWAY_PROCESSES": "2"}
 
 
-def command(gallery: Path) -> list[str]:
-    return [sys.executable, "-m", "launcher", "--gallery", str(gallery), "--ready-seconds", str(READY_SECONDS)]
+def command(gallery: Path, *flags: str) -> list[str]:
+    return [sys.executable, "-m", "launcher", "--gallery", str(gallery), "--ready-seconds", str(READY_SECONDS), *flags]
 
 
 def environment(own: Mapping[str, str]) -> dict[str, str]:
@@ -117,10 +117,10 @@ class Launcher:
 
 
 @contextmanager
-def launcher(own: Mapping[str, str], gallery: Path) -> Iterator[Launcher]:
+def launcher(own: Mapping[str, str], gallery: Path, *flags: str) -> Iterator[Launcher]:
     """Start it; stop it if it still runs."""
     process = subprocess.Popen(
-        command(gallery), cwd=REPOSITORY, env=environment(own),
+        command(gallery, *flags), cwd=REPOSITORY, env=environment(own),
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
     running = Launcher(process)

@@ -32,6 +32,7 @@ from tests.end_to_end.launcher_process import (
     settings,
     two_gateways,
 )
+from tests.end_to_end.semsearch_command import semsearch
 from tests.needs import need
 from tests.services.shared_state import owner
 
@@ -203,6 +204,40 @@ def test_a_second_start_fills_nothing_and_a_kill_ends_all(own: dict[str, str], g
         processes = started.descendants()
         started.stop(signal.SIGKILL)
         assert_all_gone(processes, own, STOP_SECONDS)
+
+
+def test_a_backup_is_restored_into_a_suite_without_the_starter_pictures(
+    own: dict[str, str], gallery: Path, tmp_path: Path
+) -> None:
+    server = f"127.0.0.1:{own['SEMSEARCH_GATEWAY_PORT']}"
+    own["SEMSEARCH_GATEWAY_BACKUPS"] = str(tmp_path / "backups")
+    with launcher(own, gallery) as started:
+        started.wait_for(READY)
+        semsearch(server, "backup")
+        refused = semsearch(server, "restore", check=False)
+        assert refused.returncode == 1
+        assert "`make run-all NO_GALLERY=1`" in refused.stderr
+    own["SEMSEARCH_DATA"] = str(tmp_path / "restored")
+    with launcher(own, gallery, "--no-gallery") as started:
+        started.wait_for(READY)
+        assert FILLING not in started.text
+        semsearch(server, "restore")
+        assert len(semsearch(server, "list", "--json").stdout.splitlines()) == 20
+
+
+def test_a_suite_that_was_started_without_the_starter_pictures_stays_so(own: dict[str, str], gallery: Path) -> None:
+    for flags in (["--no-gallery"], []):
+        with launcher(own, gallery, *flags) as started:
+            started.wait_for(READY)
+            assert FILLING not in started.text
+
+
+def test_make_leaves_the_starter_pictures_out_if_asked() -> None:
+    for arguments, flags in (([], []), (["NO_GALLERY=1"], ["--no-gallery"])):
+        said = subprocess.run(
+            ["make", "--dry-run", "run-all", *arguments], cwd=REPOSITORY, capture_output=True, text=True, check=True
+        )  # fmt: skip
+        assert said.stdout.splitlines()[-1].split()[1:] == ["-m", "launcher", *flags]
 
 
 def test_a_service_that_cannot_start_is_named_and_all_is_stopped(own: dict[str, str], gallery: Path) -> None:
