@@ -1,4 +1,4 @@
-"""Refuse requests for foreign host names while the gateway serves only its own machine.
+"""Refuse requests for foreign host names.
 
 Any web page can point its own host name at 127.0.0.1, and then call a server there as its own origin (DNS rebinding).
 The browser sends that name as Host. So a gateway that listens on a loopback address answers only to
@@ -33,8 +33,8 @@ class HostGuard:
             await self._app(scope, receive, send)
             return
         refusal = PlainTextResponse(
-            "This server listens for its own machine only, and does not answer under the name in the Host header. If "
-            "that name is yours, for example that of a proxy, add it to SEMSEARCH_GATEWAY_HTTP_ALLOWED_HOSTS.\n",
+            "This server does not answer under the name in the Host header. If that name is yours, for example that of "
+            "a proxy, add it to SEMSEARCH_GATEWAY_HTTP_ALLOWED_HOSTS.\n",
             421,
         )
         await refusal(scope, receive, send)

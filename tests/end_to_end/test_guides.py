@@ -10,6 +10,8 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import shutil
+import socket
 import subprocess
 import sys
 import tarfile
@@ -23,6 +25,7 @@ from tests.needs import SHARED_DATA, need
 
 SECONDS = 300.0
 GUIDE = REPOSITORY / "docs" / "guides" / "train-your-own.md"
+OPERATE_GUIDE = REPOSITORY / "docs" / "guides" / "operate.md"
 LIMITS_GUIDE = REPOSITORY / "docs" / "guides" / "limit-callers.md"
 TOOLS = REPOSITORY / ".tools" / "bin"
 PHOTOS = SHARED_DATA / "tiny-imagenet"
@@ -113,6 +116,34 @@ def test_the_guide_to_limits(tmp_path: Path) -> None:
     rates = [quota.partition("/")[0] for quota in quotas.values()]
     assert len(rates) == 3
     assert all(f"{rate} a second" in printed and f'"perSecond": {rate},' in printed for rate in rates), printed
+
+
+def test_the_guide_to_the_first_exposure(tmp_path: Path) -> None:
+    """Its last step, from a folder that has what a caller gets: the authority, the callers' certificate, a token."""
+    need(bool(shutil.which("curl")), "There is no curl.")
+    host, outside, gallery = socket.gethostname(), tmp_path / "outside", tmp_path / "gallery"
+    for folder in (outside, gallery):
+        folder.mkdir()
+    for file in (REPOSITORY / "starter" / "gallery").glob("*-00.webp"):
+        shutil.copy(file, gallery)
+    own = settings(tmp_path / "var", REPOSITORY / "starter" / "bundle")
+    [exposed], [look] = blocks(OPERATE_GUIDE, "sh exposed"), blocks(OPERATE_GUIDE, "sh outside")
+    for name, value in re.findall(
+        r"(SEMSEARCH_\w+)=(\S+)", exposed.replace("photos.example", host).replace("/srv/", f"{tmp_path}/")
+    ):
+        own[name] = str(tmp_path / value) if value.startswith(("certs/", "var/")) else value
+    follow(f"semsearch certs make --host {host}", tmp_path, own)
+    token, *_ = follow("semsearch token create ann --role read", tmp_path, own).splitlines()
+    for name in ("ca.crt", "client.crt", "client.key"):
+        shutil.copy(tmp_path / "certs" / name, outside)
+    look = look.replace("semsearch_…", token).replace("photos.example", host)
+    look = look.replace("50051", own["SEMSEARCH_GATEWAY_PORT"]).replace("8080", own["SEMSEARCH_GATEWAY_HTTP_PORT"])
+    certificates, refused, give_token, found, page = look.splitlines()
+    with launcher(own, gallery) as started:
+        started.wait_for(READY)
+        assert "the call has no token" in follow(f"{certificates}; ! {refused}", outside, {})
+        assert "boat-00.webp" in follow(f"{certificates}; {give_token}; {found}", outside, {})
+        assert "<html" in follow(page, outside, {})
 
 
 def test_the_guide_from_captions_to_a_measured_model(tmp_path: Path) -> None:
