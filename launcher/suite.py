@@ -43,6 +43,7 @@ from launcher.trust import check_trust
 from serving import callers
 from serving.access.suite_key import SuiteKey
 from serving.settings import PREFIX
+from serving.tls_settings import TlsSettings
 
 READY = "semsearch is ready:"
 GRPCURL = Path(".tools/bin/grpcurl")
@@ -193,7 +194,7 @@ def examples(server: str, gallery: Path, flags: str = "-plaintext") -> tuple[Exa
     `flags` are those of grpcurl about encryption and tokens.
     """
     search, galleries = "semsearch.v1.SearchService", "semsearch.v1.GalleryService"
-    to = f"{flags} {{}} {server}"
+    to = f"{flags} {{}} {server}".lstrip()
     return (
         Example("Search images by words", _call(to, f"{search}/SearchByText", {"query": "boat", "page_size": 3})),
         Example("Tag an image file", _call_with_image(to, f"{search}/TagImage", gallery / _TAGGED, {"max_tags": 5})),
@@ -228,8 +229,16 @@ def _flags(gateway: Service) -> str:
     token = "" if gateway.access is None else ' -H "authorization: Bearer $SEMSEARCH_CLIENT_TOKEN"'
     if gateway.tls is None:
         return f"-plaintext{token}"
-    files = {"-cacert": gateway.tls.tls_ca, "-cert": gateway.tls.tls_cert, "-key": gateway.tls.tls_key}
-    return shlex.join(word for flag, file in files.items() if file for word in (flag, file)) + token
+    if not gateway.tls.tls_ca:  # the certificate is from a public authority, and callers need none
+        return token.lstrip()
+    certificate, key = _callers_certificate(gateway.tls)
+    return shlex.join(["-cacert", gateway.tls.tls_ca, "-cert", certificate, "-key", key]) + token
+
+
+def _callers_certificate(tls: TlsSettings) -> tuple[str, str]:
+    """Return the files that `semsearch certs` makes for callers, or else those of the service."""
+    made = [Path(tls.tls_ca).with_name(f"client.{kind}") for kind in ("crt", "key")]
+    return (str(made[0]), str(made[1])) if all(file.exists() for file in made) else (tls.tls_cert, tls.tls_key)
 
 
 def _grpcurl() -> str:

@@ -10,12 +10,14 @@ import time
 from pathlib import Path
 
 import pytest
+from semsearch.certificates.folder import CertificateFolder
 
 from launcher.services import Service
 from launcher.suite import GRPCURL, READY, Example, command_lines, examples, own_token, welcome
 from serving import callers
 from serving.access.settings import AccessSettings
 from serving.access.suite_key import SuiteKey
+from serving.tls_settings import TlsSettings
 
 SERVER = "127.0.0.1:50051"
 REPOSITORY = Path(__file__).parents[3]
@@ -97,6 +99,29 @@ def test_the_welcome_shows_addresses_and_says_how_to_get_grpcurl(
 def test_the_lines_for_the_command_name_a_moved_gateway_alone(tmp_path: Path) -> None:
     assert all("--server" not in line for line in command_lines(SERVER, tmp_path))
     assert all(line.endswith(" --server 127.0.0.1:6001") for line in command_lines("127.0.0.1:6001", tmp_path))
+
+
+def test_callers_show_their_own_certificate_where_the_authoritys_folder_has_one(root: Path) -> None:
+    folder = CertificateFolder(root / "certs")
+    folder.make()
+    files = {name: str(folder.path / name) for name in ("ca.crt", "server.crt", "server.key")}
+    tls = TlsSettings(tls_cert=files["server.crt"], tls_key=files["server.key"], tls_ca=files["ca.crt"])
+    gateway = Service("gateway", "", "127.0.0.1", 50051, -1, root, tls=tls)
+
+    def shown() -> str:
+        return next(line for line in welcome([gateway], root).splitlines() if "SearchByText" in line)
+
+    assert f"-cacert {files['ca.crt']} -cert {folder.path}/client.crt -key {folder.path}/client.key" in shown()
+    (folder.path / "client.key").unlink()
+    assert f"-cert {files['server.crt']} -key {files['server.key']}" in shown()
+
+
+def test_callers_show_no_certificate_where_none_is_asked_for(root: Path) -> None:
+    tls = TlsSettings(tls_cert="server.crt", tls_key="server.key")
+    text = welcome([Service("gateway", "", "127.0.0.1", 50051, -1, root, tls=tls)], root)
+    assert "-d" in text
+    assert "-plaintext" not in text
+    assert "server.key" not in text
 
 
 def test_a_suite_that_knows_its_callers_says_so_and_signs_the_launchers_own_calls(root: Path) -> None:
