@@ -24,10 +24,10 @@ from google.protobuf import descriptor_pool
 from google.protobuf.descriptor_pb2 import MethodOptions
 from semsearch.v1 import error_reason_pb2 as reasons
 
-from serving import callers, deadlines, tracing
+from serving import callers, tracing
 from serving.access.rules import Rules
 from serving.audit_log import AuditLog
-from serving.calls import CallFailed
+from serving.calls import CallFailed, code_of_cancelled
 from serving.error_status import ErrorTable, reason_name
 from serving.errors import OVERLOADED, outcome
 from serving.gates import Call
@@ -79,7 +79,7 @@ class AuditGate:
         try:
             yield
         except (asyncio.CancelledError, GeneratorExit):
-            code = deadlines.code_of_cancelled(call.method)
+            code = code_of_cancelled(call.method)
             raise
         except CallFailed as failed:
             code, reason = failed.code, from_status(failed.status)[0]

@@ -85,7 +85,7 @@ class Method:
                 async with self._passage.enter(call, arrive):
                     yield
             except (asyncio.CancelledError, GeneratorExit):
-                code = deadlines.code_of_cancelled(self.method)
+                code = code_of_cancelled(self.method)
                 raise
             except CallFailed as failed:
                 code = failed.code
@@ -117,3 +117,13 @@ class Method:
             Exception: What a gate raises.
         """
         return self._passage.checked(call, checked(request))
+
+
+def code_of_cancelled(method: str) -> grpc.StatusCode:
+    """Return the code of a call whose work was cancelled, as its caller sees it.
+
+    gRPC and HTTP cancel a call when its deadline passes, as when its caller leaves. A watch has a deadline so that it
+    ends; then it is not late.
+    """
+    is_late = deadlines.have_passed() and not method.startswith("Watch")
+    return grpc.StatusCode.DEADLINE_EXCEEDED if is_late else grpc.StatusCode.CANCELLED

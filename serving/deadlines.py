@@ -5,8 +5,6 @@ from __future__ import annotations
 import time
 from contextvars import ContextVar
 
-import grpc
-
 # A caller whose deadline passes cancels its call, by its own clock.
 _EARLY_SECONDS = 0.05
 
@@ -28,13 +26,3 @@ def have_passed() -> bool:
     """Return whether the deadline has passed, or is about to."""
     end = _end.get()
     return end is not None and time.monotonic() >= end - _EARLY_SECONDS
-
-
-def code_of_cancelled(method: str) -> grpc.StatusCode:
-    """Return the code of a call whose work was cancelled, as its caller sees it.
-
-    gRPC and HTTP cancel a call when its deadline passes, as when its caller leaves. A watch has a deadline so that it
-    ends; then it is not late.
-    """
-    is_late = have_passed() and not method.startswith("Watch")
-    return grpc.StatusCode.DEADLINE_EXCEEDED if is_late else grpc.StatusCode.CANCELLED
