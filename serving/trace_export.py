@@ -81,6 +81,8 @@ def exporting(settings: ServiceSettings) -> Iterator[None]:
         ending = threading.Thread(target=provider.shutdown, daemon=True)
         ending.start()
         ending.join(_END_SECONDS)
+        if ending.is_alive():
+            exporter.shutdown()  # else its thread tries again for each batch that waits
 
 
 class _Recorder:

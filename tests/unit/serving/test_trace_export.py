@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 
 import pytest
@@ -47,6 +48,7 @@ def test_spans_arrive_with_their_parents_and_times() -> None:
 
 
 def test_a_collector_that_hangs_delays_no_call_and_no_end() -> None:
+    threads = threading.enumerate()
     with socket.create_server(("127.0.0.1", 0)) as hanging:
         before = outcomes()
         with exporting(Settings(otlp_endpoint=f"http://127.0.0.1:{hanging.getsockname()[1]}")):
@@ -59,6 +61,9 @@ def test_a_collector_that_hangs_delays_no_call_and_no_end() -> None:
                 slowest = max(slowest, time.perf_counter() - began)
             ending = time.perf_counter()
         took = time.perf_counter() - ending
+    for each in set(threading.enumerate()).difference(threads):
+        each.join(3 * trace_export._ATTEMPT_SECONDS)
+        assert not each.is_alive(), "it would try again for each batch"
     assert slowest < 1.0  # an attempt to export takes five seconds
     assert took < 4.5
     after = outcomes()
