@@ -7,11 +7,14 @@ import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
+# Not the usual one: whoever seeds that, as trainings do, would get the same ports again, also in other processes.
+_RANDOM = random.SystemRandom()
+
 
 def free_ports(count: int) -> range:
     """Return that many free ports in a row, below those that the system gives to others in the meantime."""
     while True:
-        first = random.randrange(10_000, 30_000)
+        first = _RANDOM.randrange(10_000, 30_000)
         try:
             with ExitStack() as opened:
                 for port in range(first, first + count):

@@ -25,9 +25,9 @@ def test_an_altered_token_is_refused(position: int, replacement: str) -> None:
     token = TOKENS.encode("20", request)
     at = position % len(token)
     altered = token[:at] + replacement + token[at + 1 :]
-    if altered == token:
+    # A text that decodes to the same bytes is the same token: base64 has two alphabets, and unused bits at its end.
+    if altered.translate(str.maketrans("+/", "-_")) == token:
         return
-    # The last character of base64 has unused bits: a text that decodes to the same bytes is the same token.
     try:
         assert TOKENS.decode(altered, request) == "20"
         assert at == len(token) - 1
