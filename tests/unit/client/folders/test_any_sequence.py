@@ -108,6 +108,8 @@ class Folders:
                 self._run(root, mode)
             except ServerUnreachable:
                 pass
+            except FolderStopped:
+                assert self._may_stop(root, found)
             finally:
                 self.gallery.before_call = lambda: None
         try:
@@ -190,9 +192,13 @@ REFUSED_AND_GONE = [
     ([("delete", "a", "1.png"), ("delete", "a", "4.png"), ("write", "a", "d/1.png", NO_IMAGE)], "a", "sync", None),
 ]
 
+# The same, and the server stops answering.
+REFUSED_AND_GONE_AND_BROKEN_OFF = [(*step, None if step[2] == "index" else 1) for *step, _ in REFUSED_AND_GONE]
+
 
 @example(steps=EDITED_AND_GONE)
 @example(steps=REFUSED_AND_GONE)
+@example(steps=REFUSED_AND_GONE_AND_BROKEN_OFF)
 @settings(max_examples=50, deadline=None)
 @given(steps=st.lists(STEPS, min_size=1, max_size=6))
 def test_any_sequence_of_changes_ends_in_step(steps: list[Any]) -> None:
