@@ -32,7 +32,7 @@ Deserialize = Callable[[bytes], Any]
 AnyDescriptor: TypeAlias = "Descriptor | _message.Descriptor"
 
 MAX_FIELDS = 250_000
-# A message of so many bytes or fields is decoded in the event loop, within 2 ms.
+# A message of at most this many bytes, or fields, is decoded in the event loop.
 SMALL_BYTES, _FEW_FIELDS = 32 * 2**10, 1_000
 # Python runs one thread at a time, but changes between them every 5 ms; only single steps in C, such as decoding a
 # message, go on for longer. So more than two threads would be of no use.
@@ -46,7 +46,7 @@ class Undecodable:
     problem: str = "it is not a message of this method, or is nested too deep (100 messages)"
 
 
-TOO_MANY_FIELDS = Undecodable(
+_TOO_MANY_FIELDS = Undecodable(
     f"it has more than {MAX_FIELDS:,} fields, those of its messages included; send less in a call"
 )
 
@@ -65,25 +65,13 @@ class Decoder:
 
     async def decode(self, content: bytes) -> Any:
         """Return a request, or a placeholder."""
-        is_quick = (
+        if (
             len(content) <= SMALL_BYTES
             or self._message is None
             or count_fields(content, self._message, _FEW_FIELDS) <= _FEW_FIELDS
-        )
-        if is_quick:
-            return self._attempt(content)
-        return await asyncio.wrap_future(THREADS.submit(self._attempt_bounded, content))
-
-    def _attempt_bounded(self, content: bytes) -> Any:
-        if self._message is not None and count_fields(content, self._message, MAX_FIELDS) > MAX_FIELDS:
-            return TOO_MANY_FIELDS
-        return self._attempt(content)
-
-    def _attempt(self, content: bytes) -> Any:
-        try:
-            return self._deserialize(content)
-        except DecodeError:
-            return Undecodable()
+        ):
+            return _attempt(self._deserialize, content)
+        return await asyncio.wrap_future(THREADS.submit(decode_bounded, self._deserialize, content, self._message))
 
 
 class OnlyRequest:
@@ -106,6 +94,20 @@ class OnlyRequest:
         return Undecodable("the call has none") if content is grpc.aio.EOF else await self._decoder.decode(content)
 
 
+def decode_bounded(deserialize: Deserialize, content: bytes, message: AnyDescriptor) -> Any:
+    """Return a message of a type, or a placeholder if it has too many fields or cannot be decoded."""
+    if len(content) > SMALL_BYTES and count_fields(content, message, MAX_FIELDS) > MAX_FIELDS:
+        return _TOO_MANY_FIELDS
+    return _attempt(deserialize, content)
+
+
+def _attempt(deserialize: Deserialize, content: bytes) -> Any:
+    try:
+        return deserialize(content)
+    except DecodeError:
+        return Undecodable()
+
+
 def checked(request: Any) -> Any:
     """Return a request, or a stream's requests, if they could be decoded.
 
@@ -122,7 +124,7 @@ async def _each_checked(requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
         yield checked(request)
 
 
-def count_fields(content: bytes | bytearray, message: AnyDescriptor, most: int) -> int:
+def count_fields(content: bytes, message: AnyDescriptor, most: int) -> int:
     """Return how many fields a message on the wire has, those of its messages included; at most `most` + 1.
 
     Bytes that are no message count as far as they can be read.
@@ -159,7 +161,7 @@ def count_fields(content: bytes | bytearray, message: AnyDescriptor, most: int) 
     return count
 
 
-def _varint(content: bytes | bytearray, at: int) -> tuple[int, int]:
+def _varint(content: bytes, at: int) -> tuple[int, int]:
     """Return the number at a place, and where it ends; raises `IndexError` if the content ends before."""
     byte = content[at]
     at += 1

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 
 from connectrpc.compression.gzip import GzipCompression
 from google.protobuf import json_format
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import Message
 from typing_extensions import override
 
-from serving.decoding import MAX_FIELDS, SMALL_BYTES, TOO_MANY_FIELDS, Undecodable, count_fields
+from serving.decoding import Undecodable, decode_bounded
 from serving.http_bodies import MAX_JSON_VALUES
 
 # Most clients are on the same machine or network, where better compression costs more time than it saves.
@@ -82,12 +82,8 @@ class BinaryCodec(Codec):
 
     @override
     def read(self, data: bytes | bytearray, message_class: type[Message]) -> Message | Undecodable:
-        if len(data) > SMALL_BYTES and count_fields(data, message_class.DESCRIPTOR, MAX_FIELDS) > MAX_FIELDS:
-            return TOO_MANY_FIELDS
-        try:
-            return message_class.FromString(bytes(data))
-        except DecodeError:
-            return Undecodable()
+        decoded: Message | Undecodable = decode_bounded(message_class.FromString, bytes(data), message_class.DESCRIPTOR)
+        return decoded
 
 
 class JsonCodec(Codec):
