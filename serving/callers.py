@@ -7,9 +7,13 @@ Nothing that a caller itself says about its identity is passed on or believed.
 
 from __future__ import annotations
 
+import re
 from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import IntEnum
+
+MAX_COLLECTION_CHARACTERS = 63
+_COLLECTION_ID = re.compile(rf"[a-z][a-z0-9-]{{0,{MAX_COLLECTION_CHARACTERS - 1}}}")
 
 
 class Role(IntEnum):
@@ -58,3 +62,8 @@ def begin(caller: Caller, *, from_suite: bool = False) -> None:
     """Set the current call's caller, and whether a service of the suite calls on its behalf."""
     _current.set(caller)
     _is_from_suite.set(from_suite)
+
+
+def is_collection_id(text: str) -> bool:
+    """Return whether a collection may have this id."""
+    return _COLLECTION_ID.fullmatch(text) is not None

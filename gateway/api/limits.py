@@ -5,10 +5,10 @@ from __future__ import annotations
 from gateway.api import backup_servicer, downloads, gallery_servicer, model_servicer, search_servicer, translate
 from gateway.backups import keeping
 from gateway.collections import image_collections, images
-from gateway.collections.names import MAX_COLLECTION_CHARACTERS
 from gateway.ingest.embedding import THUMBNAIL_EDGE
 from gateway.search import distinct
 from gateway.settings import GatewaySettings
+from serving.callers import MAX_COLLECTION_CHARACTERS
 from serving.http_bodies import MAX_JSON_VALUES
 from serving.limits import Limit, chosen, of_fields, of_process
 from serving.page_tokens import MAX_PAGE_BYTES

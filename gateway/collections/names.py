@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from gateway.backends.refusals import IndexNotFound, ModelMismatch
 from gateway.errors import CollectionNotFound, CollectionOfOtherModel, InvalidId
+from serving.callers import MAX_COLLECTION_CHARACTERS, is_collection_id
 
 DEFAULT_COLLECTION = "gallery"
 ALIAS_PREFIX = "images-"
-MAX_COLLECTION_CHARACTERS = 63
-_ID = re.compile(rf"[a-z][a-z0-9-]{{0,{MAX_COLLECTION_CHARACTERS - 1}}}")
 
 
 def require_collection_id(collection: str, field: str) -> str:
     """Return a collection's id if it is valid; raises `InvalidId`."""
-    if not _ID.fullmatch(collection):
+    if not is_collection_id(collection):
         shown = collection if len(collection) <= 80 else f"{collection[:80]}…"
         raise InvalidId(
             field,

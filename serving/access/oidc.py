@@ -17,8 +17,8 @@ from jwt.types import Options
 from serving.access.errors import NoRole, TokenExpired, TokenUnknown, TooManyCollections
 from serving.access.identity import Identity
 from serving.access.key_sets import KeySet
-from serving.access.tokens import MAX_COLLECTIONS, is_collection_id
-from serving.callers import Caller, Role
+from serving.access.tokens import MAX_COLLECTIONS
+from serving.callers import Caller, Role, is_collection_id
 
 PREFIX = "oidc:"
 _LEEWAY_SECONDS = 30

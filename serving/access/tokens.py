@@ -17,14 +17,13 @@ from semsearch.access.v1 import token_file_pb2 as pb
 
 from serving.access.errors import TokenExpired, TokenUnknown
 from serving.access.identity import Identity
-from serving.callers import Caller, Role
+from serving.callers import Caller, Role, is_collection_id
 
 PREFIX = "semsearch_"
 MAX_TOKENS = 10_000
 MAX_COLLECTIONS = 1_000
 _ID = re.compile(r"[0-9a-f]{12}")
 _CALLER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
-_COLLECTION = re.compile(r"[a-z][a-z0-9-]{0,62}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _ROLES = {pb.ROLE_READ: Role.READ, pb.ROLE_WRITE: Role.WRITE, pb.ROLE_ADMIN: Role.ADMIN}
 _NO_TOKEN = bytes(hashlib.sha256().digest_size)
@@ -90,11 +89,6 @@ class Tokens:
 def digest_of(token: str) -> bytes:
     """Return the hash of a token."""
     return hashlib.sha256(token.encode()).digest()
-
-
-def is_collection_id(text: str) -> bool:
-    """Return whether a collection may have this id."""
-    return _COLLECTION.fullmatch(text) is not None
 
 
 def _entry(token: pb.AccessToken) -> _Entry:
