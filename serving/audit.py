@@ -101,10 +101,8 @@ class AuditGate:
     def skips_overloaded(self, service: str, method: str) -> bool:
         """Return whether a call that is refused for overload gets no line; if there is no room for one, it counts."""
         self._begin_minute()
-        if service.startswith(_HOUSEKEEPING):
-            return True
-        if is_read(service, method):
-            return not self._reads
+        if not _is_change(service, method):
+            return not self._reads or service.startswith(_HOUSEKEEPING)
         if self._refusals < MOST_REFUSALS:
             return False
         self._refusals += 1
@@ -113,12 +111,11 @@ class AuditGate:
     def _is_wanted(self, call: Call, code: grpc.StatusCode, reason: str) -> bool:
         self._begin_minute()
         is_refused = code in _NO_RIGHT or reason in _BEYOND_LIMITS
-        is_housekeeping = call.service.startswith(_HOUSEKEEPING)
-        is_change = not is_housekeeping and not is_read(call.service, call.method)
+        is_change = _is_change(call.service, call.method)
         if is_refused or (is_change and reason == OVERLOADED):
             self._refusals += 1
             return self._refusals <= MOST_REFUSALS
-        return is_change or (self._reads and not is_housekeeping)
+        return is_change or (self._reads and not call.service.startswith(_HOUSEKEEPING))
 
     def end(self) -> None:
         """Write how many refusals of the last minute had no line."""
@@ -149,6 +146,10 @@ class AuditGate:
                 "trace_id": tracing.current_trace_id(),
             }
         )
+
+
+def _is_change(service: str, method: str) -> bool:
+    return not service.startswith(_HOUSEKEEPING) and not is_read(service, method)
 
 
 @cache
