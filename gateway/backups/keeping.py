@@ -75,7 +75,7 @@ def _raise(error: BackupDamaged) -> None:
 async def _objects(
     place: BackupPlace, manifest: Manifest, tally: Tally, damaged: Callable[[BackupDamaged], None]
 ) -> AsyncIterator[tuple[StoredObject, str]]:
-    """Yield the objects of a backup, and what each is; `damaged` is told of a list of images that cannot be read."""
+    """Yield the objects of a backup, and what each is; call `damaged` for each list of images that cannot be read."""
     for model in manifest.models:
         for file in model.files:
             for piece in file.pieces:

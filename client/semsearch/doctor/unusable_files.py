@@ -1,4 +1,4 @@
-"""What a running service cannot use or write, and goes on without, as its metrics say."""
+"""Find, in the metrics of a running service, the files that it cannot use or write."""
 
 from __future__ import annotations
 
