@@ -43,7 +43,7 @@ _REPORTED = (
         "semsearch_audit_failing",
         "audit log",
         "the file of SEMSEARCH_AUDIT_LOG cannot be written; its lines wait, and are lost if that lasts",
-        "Make room, or its folder writable. The log of the {service} has the error.",
+        "Make room, or make its folder writable. The log of the {service} has the error.",
     ),
 )
 
